@@ -1,0 +1,78 @@
+// P9: the idempotency store against lru-cache with hexadecimal keys, 100,000 live entries.
+import { compare, bound, peer, rate, seeded, bytesOf } from "../harness.mjs";
+import { IdempotencyStore } from "../../packages/session/dist/index.js";
+
+export const ROWS = ["P9"];
+
+const ENTRIES = 100_000;
+const KEYS = 400_000;
+
+export async function run() {
+  const lru = await peer("lru-cache");
+  const random = seeded(9);
+  const keys = Array.from({ length: KEYS }, () => bytesOf(random, 16));
+  const lines = [];
+
+  const store = new IdempotencyStore({ entriesMax: ENTRIES });
+  const cache = lru && new lru.LRUCache({ max: ENTRIES });
+  const hex = (key) => Buffer.from(key.buffer, key.byteOffset, 16).toString("hex");
+  let next = 0;
+  let hits = 0;
+  const put = (insert) => () => {
+    for (let step = 0; step < 10_000; step++) insert(keys[next++ % KEYS]);
+  };
+  const look = (find, from) => () => {
+    for (let step = 0; step < 10_000; step++) if (find(keys[(from + step) % KEYS])) hits += 1;
+  };
+  const fill = (insert) => {
+    for (let index = 0; index < ENTRIES; index++) insert(keys[index]);
+  };
+  const inStore = (key) => store.get(key) !== undefined;
+  const inCache = (key) => cache.get(hex(key)) !== undefined;
+  const toStore = (key) => {
+    if (store.get(key) === undefined) store.set(key, 1);
+  };
+  const toCache = (key) => {
+    const text = hex(key);
+    if (cache.get(text) === undefined) cache.set(text, 1);
+  };
+
+  const rows = [
+    ["check and insert", () => rate(put(toStore), 10_000), () => rate(put(toCache), 10_000), 5],
+    [
+      "hit",
+      () => (fill(toStore), rate(look(inStore, 0), 10_000)),
+      () => (fill(toCache), rate(look(inCache, 0), 10_000)),
+      5,
+    ],
+    [
+      "miss",
+      () => (fill(toStore), rate(look(inStore, 200_000), 10_000)),
+      () => (fill(toCache), rate(look(inCache, 200_000), 10_000)),
+      5,
+    ],
+  ];
+  for (const [what, ours, theirs, goal] of rows) {
+    lines.push(
+      ...(await compare({
+        row: "P9",
+        work: `idempotency store, ${what}, 100,000 entries`,
+        unit: "keys/s",
+        variants: { tidemark: ours, ...(lru && { "lru-cache 11, hex keys": theirs }) },
+        goals: { "lru-cache 11, hex keys": goal },
+      })),
+    );
+  }
+  lines.push(
+    bound({
+      row: "P9",
+      work: "idempotency store, memory",
+      unit: "B/entry",
+      name: "tidemark",
+      value: store.byteLength / ENTRIES,
+      goal: 45,
+    }),
+  );
+  if (hits === 0) throw new Error("nothing was found");
+  return lines;
+}

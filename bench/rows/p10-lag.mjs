@@ -1,0 +1,146 @@
+// P10: from acknowledged in one region to readable in another, in one process, against a bare async queue
+// and one fsync.
+import assert from "node:assert/strict";
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { openRegion } from "../../packages/region/dist/node.js";
+import { createInProcessNetwork } from "../../packages/transport-inprocess/dist/index.js";
+import { bound, compare, percentile, ROUNDS } from "../harness.mjs";
+
+export const ROWS = ["P10"];
+
+const SECONDS = 1.5;
+
+export async function run() {
+  const dir = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
+  const network = createInProcessNetwork();
+  const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
+  const open = (name, bootstrap) =>
+    openRegion({ name, members, dir: join(dir, name), transport: network.join(name), clusterKey: network.clusterKey, bootstrap });
+  const east = await open("us-east", true);
+  const west = await open("eu-west", false);
+  await west.ready({ timeoutMs: 10_000 });
+  try {
+    const session = await east.sessions.start({ user: "u", agent: "bench" });
+    const most = await maximum(session);
+    const lines = [];
+    for (const [work, perSecond] of [["1,000 ops/s", 1000], ["80 % of the maximum", most * 0.8]]) {
+      const p99 = [];
+      const result = await compare({
+        row: "P10",
+        work: `visible lag in process, ${work} (${Math.round(perSecond)}/s), p50`,
+        unit: "ms",
+        lowerIsBetter: true,
+        rounds: Math.min(ROUNDS, 5),
+        variants: {
+          tidemark: async () => {
+            const lags = await lagOf(session, west, perSecond);
+            p99.push(percentile(lags, 0.99));
+            return percentile(lags, 0.5);
+          },
+          "async queue + one fsync": () => queueAndSync(join(dir, "raw"), perSecond),
+        },
+      });
+      lines.push(...result);
+      lines.push(
+        bound({ row: "P10", work: `visible lag in process, ${work}, p99 (median of rounds)`, unit: "ms", name: "tidemark", value: percentile(p99, 0.5), goal: 10 }),
+      );
+    }
+    return lines;
+  } finally {
+    await Promise.all([east.close(), west.close()]);
+    await network.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Operations a second with 256 callers in flight. */
+async function maximum(session) {
+  const start = performance.now();
+  let done = 0;
+  await Promise.all(
+    Array.from({ length: 256 }, async (_, caller) => {
+      while (performance.now() - start < 1000) {
+        await session.signal(`entity-${caller}`, "view", 1);
+        done += 1;
+      }
+    }),
+  );
+  return (done * 1000) / (performance.now() - start);
+}
+
+async function lagOf(session, remote, perSecond) {
+  const acknowledged = new Map();
+  const seen = new Map();
+  const lags = [];
+  const settle = (key) => {
+    const [from, to] = [acknowledged.get(key), seen.get(key)];
+    if (from === undefined || to === undefined) return;
+    acknowledged.delete(key);
+    seen.delete(key);
+    // Readable there before the caller heard of it here counts as no lag.
+    lags.push(Math.max(0, to - from));
+  };
+  const stop = remote.onChange((change) => {
+    const key = `${change.position.lane}/${change.position.seqno}`;
+    seen.set(key, performance.now());
+    settle(key);
+  });
+  const total = Math.round(perSecond * SECONDS);
+  const start = performance.now();
+  const writes = [];
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - start) / 1000) * perSecond));
+    for (; sent < due; sent++) {
+      writes.push(
+        session.signal(`entity-${sent % 100}`, "view", 1).then((result) => {
+          const key = `${result.position.lane}/${result.position.seqno}`;
+          acknowledged.set(key, performance.now());
+          settle(key);
+        }),
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(writes);
+  const deadline = performance.now() + 10_000;
+  while (lags.length < total && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  stop();
+  assert.equal(lags.length, total);
+  return lags;
+}
+
+async function queueAndSync(path, perSecond) {
+  const file = openSync(path, "a");
+  const block = Buffer.alloc(100, 7);
+  const lags = [];
+  const total = Math.round(perSecond * SECONDS);
+  const start = performance.now();
+  let waiting = [];
+  let scheduled = false;
+  const flush = () => {
+    scheduled = false;
+    const group = waiting;
+    waiting = [];
+    writeSync(file, Buffer.concat(group.map(() => block)));
+    fdatasyncSync(file);
+    const now = performance.now();
+    for (const at of group) lags.push(now - at);
+  };
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - start) / 1000) * perSecond));
+    for (; sent < due; sent++) {
+      waiting.push(performance.now());
+      if (!scheduled) {
+        scheduled = true;
+        setImmediate(flush);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  while (lags.length < total) await new Promise((resolve) => setTimeout(resolve, 1));
+  closeSync(file);
+  return percentile(lags, 0.5);
+}
