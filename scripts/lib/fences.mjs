@@ -1,0 +1,34 @@
+// Fenced code blocks of Markdown files and of docstrings.
+
+/** The fenced blocks of a Markdown text: `{ language, line, code }`, line of the first line of code, from 1. */
+export function fencesOf(markdown) {
+  const fences = [];
+  let open;
+  markdown.split("\n").forEach((text, index) => {
+    const fence = /^(\s*)(`{3,})\s*(\S*)/.exec(text);
+    if (open) {
+      if (fence && fence[2].length >= open.ticks && fence[3] === "") {
+        fences.push({ language: open.language, line: open.line, code: `${open.code.join("\n")}\n` });
+        open = undefined;
+      } else open.code.push(text.slice(open.indent));
+    } else if (fence) {
+      open = { indent: fence[1].length, ticks: fence[2].length, language: fence[3], line: index + 2, code: [] };
+    }
+  });
+  return fences;
+}
+
+/** The `ts` fences behind an `@example` of a source text: `{ line, code }`. */
+export function docstringExamplesOf(source) {
+  const examples = [];
+  for (const comment of source.matchAll(/\/\*\*[\s\S]*?\*\//g)) {
+    const before = source.slice(0, comment.index).split("\n").length;
+    const lines = comment[0].split("\n").map((line) => line.replace(/^\s*\*? ?/, ""));
+    const start = lines.findIndex((line) => line.startsWith("@example"));
+    if (start === -1) continue;
+    for (const fence of fencesOf(lines.slice(start).join("\n"))) {
+      if (fence.language === "ts") examples.push({ line: before + start + fence.line - 1, code: fence.code });
+    }
+  }
+  return examples;
+}
