@@ -11,7 +11,8 @@ const SCENARIOS = /\bscenarios? (\d+(?:(?:, | and )\d+)*)/gi;
 
 /** The items of one page of docs/spec: `{ id, planned, sentence }`. */
 export function requirementsOf(markdown) {
-  return markdown.split("\n").flatMap((line) => {
+  // A sentence goes on in the lines indented below it.
+  return markdown.replace(/\n {2,}(?=\S)/g, " ").split("\n").flatMap((line) => {
     const item = ITEM.exec(line);
     return item ? [{ id: item[1], planned: item[2] !== undefined, sentence: item[3] }] : [];
   });

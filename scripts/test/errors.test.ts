@@ -8,11 +8,6 @@ test("CORE-10a docs/errors.md is generated from the unions and up to date", () =
   expect(readFileSync(ERRORS_DOCUMENT, "utf8")).toBe(renderErrors());
 });
 
-test("CORE-10a a code means one thing: no two packages share one", () => {
-  const all = catalogue.flatMap((one) => one.codes.map(({ code }) => code));
-  expect(all.filter((code, index) => all.indexOf(code) !== index)).toEqual([]);
-});
-
 describe.each(catalogue.map((one) => [one.short, one] as const))("CORE-10a %s", (_, one) => {
   test("every code says in the source what it means", () => {
     expect(one.codes.filter(({ meaning }) => meaning === "")).toEqual([]);

@@ -1,0 +1,80 @@
+// Installs each packed package alone in an empty folder with npm, runs its README example there with plain Node,
+// and prints the installed size. Third-party dependencies come from the npm registry.
+import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fencesOf } from "./lib/fences.mjs";
+import { packAll } from "./lib/pack.mjs";
+import { importsOf } from "./lib/picture.mjs";
+import { mustRun } from "./lib/run.mjs";
+
+const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+const packed = new Map((await packAll()).map((one) => [one.name, one]));
+
+console.log("package".padEnd(24), "tarball".padStart(10), "installed".padStart(11), " packages  example");
+let failed = false;
+for (const one of packed.values()) {
+  const dir = mkdtempSync(join(tmpdir(), "tidemark-packed-"));
+  try {
+    writeFileSync(join(dir, "package.json"), '{ "private": true, "type": "module" }\n');
+    await install(dir, [one.name]);
+    const size = bytesBelow(join(dir, "node_modules"));
+    const count = packagesBelow(join(dir, "node_modules"));
+    const example = await runExamples(dir, one);
+    failed ||= !example.ok;
+    const columns = [kilobytes(lstatSync(one.tarball).size), kilobytes(size)];
+    console.log(one.name.padEnd(24), columns[0].padStart(10), columns[1].padStart(11), String(count).padStart(9), "", example.text);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+process.exitCode = failed ? 1 : 0;
+
+/** Installs packages of ours from their tarballs, with what they need of ours from tarballs as well. */
+async function install(dir, names) {
+  const wanted = new Set(names);
+  for (const name of wanted) {
+    const { dependencies = {}, peerDependencies = {} } = packed.get(name).manifest;
+    for (const one of Object.keys({ ...dependencies, ...peerDependencies })) if (packed.has(one)) wanted.add(one);
+  }
+  const tarballs = [...wanted].map((name) => packed.get(name).tarball);
+  const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
+  await mustRun(npm, ["install", ...quiet, ...tarballs], { cwd: dir });
+}
+
+/** Runs the `js` blocks of the README with plain Node; other packages of ours that they name are added first. */
+async function runExamples(dir, one) {
+  const blocks = fencesOf(readFileSync(join(one.dir, "README.md"), "utf8")).filter(({ language }) => language === "js");
+  if (blocks.length === 0) return { ok: false, text: "no example in the README" };
+  const named = blocks.flatMap(({ code }) => importsOf(code)).map((name) => name.split("/").slice(0, 2).join("/"));
+  const others = [...new Set(named)].filter((name) => packed.has(name) && name !== one.name);
+  if (others.length > 0) await install(dir, [one.name, ...others]);
+  try {
+    for (const { line, code } of blocks) {
+      const file = join(dir, `line-${line}.js`);
+      writeFileSync(file, code);
+      await mustRun(process.execPath, [file], { cwd: dir, env: { NODE_OPTIONS: "" } });
+    }
+  } catch (error) {
+    return { ok: false, text: `failed\n${error.message}` };
+  }
+  const short = others.map((name) => name.replace("@tidemark/", ""));
+  return { ok: true, text: short.length === 0 ? "ran" : `ran, with ${short.join(", ")}` };
+}
+
+function bytesBelow(path) {
+  const entry = lstatSync(path);
+  if (!entry.isDirectory()) return entry.size;
+  return readdirSync(path).reduce((sum, name) => sum + bytesBelow(join(path, name)), 0);
+}
+
+function packagesBelow(modules) {
+  return readdirSync(modules).reduce((count, name) => {
+    if (name.startsWith(".")) return count;
+    return count + (name.startsWith("@") ? readdirSync(join(modules, name)).length : 1);
+  }, 0);
+}
+
+function kilobytes(bytes) {
+  return `${(bytes / 1000).toFixed(1)} kB`;
+}
