@@ -17,13 +17,17 @@ export class ByteReader {
   offset: number;
   /** Where the input ends (exclusive). */
   readonly end: number;
-  readonly #view: DataView;
+  /** Made by the first read that needs it: a reader of varints and bytes never does. */
+  #lazyView: DataView | undefined;
 
   constructor(bytes: Uint8Array, offset: number = 0, end: number = bytes.length) {
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get #view(): DataView {
+    return (this.#lazyView ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength));
   }
 
   /** Bytes not read yet. */
@@ -104,6 +108,11 @@ export class ByteReader {
   /** Unsigned LEB128, canonical, at most 2^53-1. */
   varint(): number {
     const start = this.offset;
+    const first = this.bytes[start] as number;
+    if (first < 0x80 && start < this.end) {
+      this.offset = start + 1;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let length = 1; length <= 8; length++) {

@@ -53,9 +53,11 @@ export const HASH_CONTEXTS: {
 
 const ascii = new TextEncoder();
 
-/** The portable engine and the reference: `@noble/hashes`. */
+/** The portable engine and the reference: `@noble/hashes`. A key of another length than 32 is a `RangeError`. */
 export const nobleHasher: Hasher = {
-  digest: (context, bytes, length = 32) =>
-    blake3(bytes, { context: ascii.encode(context), dkLen: length }),
-  keyedDigest: (key, bytes, length = 32) => blake3(bytes, { key, dkLen: length }),
+  digest: (context, bytes, length = 32) => blake3(bytes, { context: ascii.encode(context), dkLen: length }),
+  keyedDigest(key, bytes, length = 32) {
+    if (key.length !== 32) throw new RangeError(`key must have 32 bytes: ${key.length}`);
+    return blake3(bytes, { key, dkLen: length });
+  },
 };

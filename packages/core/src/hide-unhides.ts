@@ -1,0 +1,96 @@
+import { compareUtf8 } from "./compare.ts";
+import { HIDE_KIND_CODE, type HideCells, type HideKind } from "./hide-cells.ts";
+
+/** What one unhide names in one place. */
+export interface HideRemoval {
+  readonly kind: HideKind;
+  readonly item: string;
+  readonly dots: Set<string>;
+}
+
+/**
+ * The unhides known: what the pending ones name, and the ids of the stable ones, whose dots the cells remember. An
+ * honest id names one place; one that names several is kept whole all the same, for order must not matter.
+ */
+export class HideUnhides {
+  readonly #cells: HideCells;
+  readonly #pending: Map<string, HideRemoval[]> = new Map();
+  readonly #settled: Set<string> = new Set();
+
+  constructor(cells: HideCells) {
+    this.#cells = cells;
+  }
+
+  add(id: string, kind: HideKind, item: string, dots: Iterable<string>): boolean {
+    let changed = false;
+    if (this.#settled.has(id)) {
+      for (const dot of dots) changed = this.#cells.settle(kind, item, dot) || changed;
+      return changed;
+    }
+    let removals = this.#pending.get(id);
+    if (removals === undefined) this.#pending.set(id, (removals = []));
+    let removal = removals.find((known) => known.kind === kind && known.item === item);
+    if (removal === undefined) {
+      removal = { kind, item, dots: new Set() };
+      removals.push(removal);
+      changed = true;
+    }
+    for (const dot of dots) {
+      if (removal.dots.has(dot)) continue;
+      removal.dots.add(dot);
+      this.#cells.name(kind, item, dot);
+      changed = true;
+    }
+    return changed;
+  }
+
+  settle(id: string): boolean {
+    const removals = this.#pending.get(id);
+    if (removals === undefined) return false;
+    this.#pending.delete(id);
+    this.#settled.add(id);
+    for (const { kind, item, dots } of removals) {
+      for (const dot of dots) this.#cells.settle(kind, item, dot);
+    }
+    return true;
+  }
+
+  /** Takes in an id that is stable elsewhere; the cells bring its dots. */
+  addSettled(id: string): boolean {
+    if (this.#settled.has(id) || this.settle(id)) return false;
+    this.#settled.add(id);
+    return true;
+  }
+
+  merge(other: HideUnhides): boolean {
+    let changed = false;
+    for (const id of other.#settled) {
+      if (this.#settled.has(id)) continue;
+      if (!this.settle(id)) this.#settled.add(id);
+      changed = true;
+    }
+    for (const [id, removals] of other.#pending) {
+      for (const { kind, item, dots } of removals) changed = this.add(id, kind, item, dots) || changed;
+    }
+    return changed;
+  }
+
+  isPending(id: string): boolean {
+    return this.#pending.has(id);
+  }
+
+  pendingIds(): string[] {
+    return [...this.#pending.keys()].sort();
+  }
+
+  /** What a pending unhide names, by kind and item. */
+  removals(id: string): HideRemoval[] {
+    return [...(this.#pending.get(id) ?? [])].sort(
+      (a, b) => HIDE_KIND_CODE[a.kind] - HIDE_KIND_CODE[b.kind] || compareUtf8(a.item, b.item),
+    );
+  }
+
+  settledIds(): string[] {
+    return [...this.#settled].sort();
+  }
+}
