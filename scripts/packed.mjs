@@ -3,7 +3,7 @@
 import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fencesOf } from "./lib/fences.mjs";
+import { fencesOf, printedBy } from "./lib/fences.mjs";
 import { packAll } from "./lib/pack.mjs";
 import { importsOf } from "./lib/picture.mjs";
 import { mustRun } from "./lib/run.mjs";
@@ -23,7 +23,14 @@ for (const one of packed.values()) {
     const example = await runExamples(dir, one);
     failed ||= !example.ok;
     const columns = [kilobytes(lstatSync(one.tarball).size), kilobytes(size)];
-    console.log(one.name.padEnd(24), columns[0].padStart(10), columns[1].padStart(11), String(count).padStart(9), "", example.text);
+    console.log(
+      one.name.padEnd(24),
+      columns[0].padStart(10),
+      columns[1].padStart(11),
+      String(count).padStart(9),
+      "",
+      example.text,
+    );
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -35,7 +42,8 @@ async function install(dir, names) {
   const wanted = new Set(names);
   for (const name of wanted) {
     const { dependencies = {}, peerDependencies = {} } = packed.get(name).manifest;
-    for (const one of Object.keys({ ...dependencies, ...peerDependencies })) if (packed.has(one)) wanted.add(one);
+    for (const one of Object.keys({ ...dependencies, ...peerDependencies }))
+      if (packed.has(one)) wanted.add(one);
   }
   const tarballs = [...wanted].map((name) => packed.get(name).tarball);
   const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
@@ -44,16 +52,22 @@ async function install(dir, names) {
 
 /** Runs the `js` blocks of the README with plain Node; other packages of ours that they name are added first. */
 async function runExamples(dir, one) {
-  const blocks = fencesOf(readFileSync(join(one.dir, "README.md"), "utf8")).filter(({ language }) => language === "js");
+  const blocks = fencesOf(readFileSync(join(one.dir, "README.md"), "utf8")).filter(
+    ({ language }) => language === "js",
+  );
   if (blocks.length === 0) return { ok: false, text: "no example in the README" };
-  const named = blocks.flatMap(({ code }) => importsOf(code)).map((name) => name.split("/").slice(0, 2).join("/"));
+  const named = blocks
+    .flatMap(({ code }) => importsOf(code))
+    .map((name) => name.split("/").slice(0, 2).join("/"));
   const others = [...new Set(named)].filter((name) => packed.has(name) && name !== one.name);
   if (others.length > 0) await install(dir, [one.name, ...others]);
   try {
     for (const { line, code } of blocks) {
       const file = join(dir, `line-${line}.js`);
       writeFileSync(file, code);
-      await mustRun(process.execPath, [file], { cwd: dir, env: { NODE_OPTIONS: "" } });
+      const output = await mustRun(process.execPath, [file], { cwd: dir, env: { NODE_OPTIONS: "" } });
+      const absent = printedBy(code).filter((printed) => !output.split("\n").includes(printed));
+      if (absent.length > 0) throw new Error(`Did not print ${absent.join(" and ")}\n${output}`);
     }
   } catch (error) {
     return { ok: false, text: `failed\n${error.message}` };

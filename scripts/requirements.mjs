@@ -4,7 +4,9 @@ import { heldRequirements, unknownNumbers } from "./lib/requirements.mjs";
 
 const requirements = heldRequirements();
 const quiet = process.argv.includes("--quiet");
-const twice = requirements.filter(({ id }, index) => requirements.findIndex((one) => one.id === id) !== index);
+const twice = requirements.filter(
+  ({ id }, index) => requirements.findIndex((one) => one.id === id) !== index,
+);
 const missing = requirements.filter(({ planned, tests }) => !planned && tests.length === 0);
 
 if (!quiet) {

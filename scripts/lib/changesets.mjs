@@ -15,14 +15,18 @@ export async function changesetStatus() {
   if (head.stdout === main.stdout) return { ok: true, text: `this is ${base}: nothing to compare with` };
 
   const common = await git("merge-base", "HEAD", base);
-  const first = common.status !== 0 || (await git("cat-file", "-e", `${base}:.changeset/config.json`)).status !== 0;
+  const first =
+    common.status !== 0 || (await git("cat-file", "-e", `${base}:.changeset/config.json`)).status !== 0;
   if (common.status !== 0 && (await git("rev-parse", "--is-shallow-repository")).stdout.trim() === "true") {
     return { ok: true, text: `a shallow clone does not reach ${base}` };
   }
   if (first) {
     // The first landing: changesets cannot compare with a main that has no packages.
     const ok = changesets().length > 0 || (await versionsDiffer(base));
-    return { ok, text: ok ? "first landing, with a changeset" : "first landing without a changeset in .changeset/" };
+    return {
+      ok,
+      text: ok ? "first landing, with a changeset" : "first landing without a changeset in .changeset/",
+    };
   }
   if (await versionsDiffer(base)) return { ok: true, text: "a release: versions were raised" };
   const { status, output } = await run(tool("changeset"), ["status", `--since=${base}`]);

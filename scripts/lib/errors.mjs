@@ -52,7 +52,14 @@ export function renderErrors(catalogue = errorCatalogue()) {
     "",
   ];
   for (const { name, short, codes } of catalogue) {
-    lines.push(`## ${name}`, "", `See [its README](../packages/${short}/README.md).`, "", "| code | meaning |", "| :-- | :-- |");
+    lines.push(
+      `## ${name}`,
+      "",
+      `See [its README](../packages/${short}/README.md).`,
+      "",
+      "| code | meaning |",
+      "| :-- | :-- |",
+    );
     for (const { code, meaning } of codes) lines.push(`| \`${code}\` | ${meaning.replaceAll("|", "\\|")} |`);
     lines.push("");
   }

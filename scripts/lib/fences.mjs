@@ -1,18 +1,24 @@
 // Fenced code blocks of Markdown files and of docstrings.
 
-/** The fenced blocks of a Markdown text: `{ language, line, code }`, line of the first line of code, from 1. */
+/**
+ * The fenced blocks of a Markdown text: `{ language, file, line, code }`, line of the first line of code, from 1.
+ *
+ * The second word behind the fence names the file the block is, where another block imports it.
+ */
 export function fencesOf(markdown) {
   const fences = [];
   let open;
   markdown.split("\n").forEach((text, index) => {
-    const fence = /^(\s*)(`{3,})\s*(\S*)/.exec(text);
+    const fence = /^(\s*)(`{3,})\s*(\S*)\s*(\S*)/.exec(text);
     if (open) {
       if (fence && fence[2].length >= open.ticks && fence[3] === "") {
-        fences.push({ language: open.language, line: open.line, code: `${open.code.join("\n")}\n` });
+        const { language, file, line, code } = open;
+        fences.push({ language, file, line, code: `${code.join("\n")}\n` });
         open = undefined;
       } else open.code.push(text.slice(open.indent));
     } else if (fence) {
-      open = { indent: fence[1].length, ticks: fence[2].length, language: fence[3], line: index + 2, code: [] };
+      const [, indent, ticks, language, file] = fence;
+      open = { indent: indent.length, ticks: ticks.length, language, file, line: index + 2, code: [] };
     }
   });
   return fences;
@@ -31,4 +37,9 @@ export function docstringExamplesOf(source) {
     }
   }
   return examples;
+}
+
+/** What an example says it prints: the comments behind its `console.log` calls, in order. */
+export function printedBy(code) {
+  return [...code.matchAll(/console\.log\(.*\);\s*\/\/ (.+)$/gm)].map((match) => match[1]);
 }

@@ -5,10 +5,19 @@ import { root } from "./root.mjs";
 import { run } from "./run.mjs";
 
 const RULES = [
-  ["a path of one machine", /(?<![\w.-])\/(?:home|Users)\/[A-Za-z][\w.-]*\/|(?<![\w./-])\/(?:root|work)\/[\w.-]+|\b[A-Z]:\\Users\\/],
-  ["the address of a package registry", /\bregistry\.[\w-]+\.\w+|\/artifactory\/|\bnpm\.pkg\.|_authToken|always-auth/i],
+  [
+    "a path of one machine",
+    /(?<![\w.-])\/(?:home|Users)\/[A-Za-z][\w.-]*\/|(?<![\w./-])\/(?:root|work)\/[\w.-]+|\b[A-Z]:\\Users\\/,
+  ],
+  [
+    "the address of a package registry",
+    /\bregistry\.[\w-]+\.\w+|\/artifactory\/|\bnpm\.pkg\.|_authToken|always-auth/i,
+  ],
   ["a private key", /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY/],
-  ["a token", /\b(?:gh[pousr]_\w{30,}|github_pat_\w{30,}|npm_\w{36}|AKIA[0-9A-Z]{16}|xox[abps]-\w{10,}|sk-\w{32,})/],
+  [
+    "a token",
+    /\b(?:gh[pousr]_\w{30,}|github_pat_\w{30,}|npm_\w{36}|AKIA[0-9A-Z]{16}|xox[abps]-\w{10,}|sk-\w{32,})/,
+  ],
   ["a password in an address", /\b[a-z][a-z+]*:\/\/[^\s/:@"'`$]+:[^\s/:@"'`$]+@/],
 ];
 // These two spell the patterns out.
@@ -16,9 +25,11 @@ const EXEMPT = new Set(["scripts/lib/hygiene.mjs", "scripts/test/hygiene.test.ts
 
 /** Complaints about one text, as `path:line has what`. */
 export function findSecrets(path, text) {
-  return text.split("\n").flatMap((line, index) =>
-    RULES.filter(([, pattern]) => pattern.test(line)).map(([what]) => `${path}:${index + 1} has ${what}`),
-  );
+  return text
+    .split("\n")
+    .flatMap((line, index) =>
+      RULES.filter(([, pattern]) => pattern.test(line)).map(([what]) => `${path}:${index + 1} has ${what}`),
+    );
 }
 
 /** Complaints about every tracked file; undefined where there is no git to ask. */

@@ -12,7 +12,9 @@ export async function packAll() {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   return mapLimit(publicPackages(), 2, async ({ name, short, dir }) => {
-    const stdout = await mustRun(tool("pnpm"), ["pack", "--pack-destination", FOLDER, "--json"], { cwd: dir });
+    const stdout = await mustRun(tool("pnpm"), ["pack", "--pack-destination", FOLDER, "--json"], {
+      cwd: dir,
+    });
     const { filename, files } = JSON.parse(stdout);
     const tarball = join(FOLDER, filename.split(/[\\/]/).at(-1));
     const manifest = JSON.parse(await mustRun("tar", ["-xzOf", tarball, "package/package.json"]));
@@ -24,7 +26,14 @@ export async function packAll() {
 export function complaintsAbout({ short, files, manifest }) {
   const complaints = [];
   const complain = (what) => complaints.push(`${short}: ${what}`);
-  for (const file of ["package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
+  for (const file of [
+    "package.json",
+    "README.md",
+    "LICENSE",
+    "dist/index.js",
+    "dist/index.d.ts",
+    "src/index.ts",
+  ]) {
     if (!files.includes(file)) complain(`${file} is not in the tarball`);
   }
   for (const file of files) {
@@ -36,9 +45,11 @@ export function complaintsAbout({ short, files, manifest }) {
   }
   for (const [subpath, target] of Object.entries(manifest.exports)) {
     for (const file of typeof target === "string" ? [target] : Object.values(target)) {
-      if (!files.includes(file.slice(2))) complain(`exports ${subpath} points at ${file}, which is not there`);
+      if (!files.includes(file.slice(2)))
+        complain(`exports ${subpath} points at ${file}, which is not there`);
     }
   }
-  if (manifest.type !== "module" || manifest.main !== undefined) complain("a package is ESM only, without main");
+  if (manifest.type !== "module" || manifest.main !== undefined)
+    complain("a package is ESM only, without main");
   return complaints;
 }

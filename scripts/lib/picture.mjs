@@ -51,7 +51,8 @@ export function findViolations({
   const shorts = new Map(packages.map((one) => [one.name, one.short]));
   const found = [];
   for (const row of table.keys()) {
-    if (!packages.some((one) => one.short === row)) found.push(`docs/packages.md lists ${row}, which does not exist`);
+    if (!packages.some((one) => one.short === row))
+      found.push(`docs/packages.md lists ${row}, which does not exist`);
   }
   for (const one of packages) {
     const allowed = table.get(one.short);
@@ -62,7 +63,8 @@ export function findViolations({
     const check = (name, where) => {
       const target = shorts.get(name);
       if (target === undefined) found.push(`${where} names ${name}, which is no package of the workspace`);
-      else if (allowed !== "any" && !allowed.has(target)) found.push(`${where} imports ${target}: not in the table`);
+      else if (allowed !== "any" && !allowed.has(target))
+        found.push(`${where} imports ${target}: not in the table`);
       else if (!one.short.startsWith("apps/")) {
         if (target.startsWith("apps/")) found.push(`${where} imports an app`);
         if (ADAPTER.test(target)) found.push(`${where} imports the adapter ${target}`);
@@ -90,7 +92,8 @@ export function findViolations({
         }
         const name = packageOf(specifier);
         if (name === one.name) found.push(`${path} imports its own package by name`);
-        else if (!(name in declared)) found.push(`${path} imports ${name}, which its manifest does not declare`);
+        else if (!(name in declared))
+          found.push(`${path} imports ${name}, which its manifest does not declare`);
         else if (name.startsWith(SCOPE)) check(name, path);
       }
     }
@@ -99,7 +102,10 @@ export function findViolations({
 }
 
 function packageOf(specifier) {
-  return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+  return specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
 }
 
 function sourcesOf(one) {

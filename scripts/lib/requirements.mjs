@@ -5,17 +5,20 @@ import { filesBelow } from "./packages.mjs";
 import { withoutComments } from "./picture.mjs";
 import { root } from "./root.mjs";
 
-const ITEM = /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:scenario \d+))\*\* (?:\*(planned)\*:? )?(.*)$/;
+const ITEM = /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:scenario \d+))\*\* (?:[*_](planned)[*_] )?(.*)$/;
 const NUMBER = /\b(?:CORE|WAL|TRN|REP|SES|BRG|RGN|APP)-\d+[a-z]?\b/g;
 const SCENARIOS = /\bscenarios? (\d+(?:(?:, | and )\d+)*)/gi;
 
 /** The items of one page of docs/spec: `{ id, planned, sentence }`. */
 export function requirementsOf(markdown) {
   // A sentence goes on in the lines indented below it.
-  return markdown.replace(/\n {2,}(?=\S)/g, " ").split("\n").flatMap((line) => {
-    const item = ITEM.exec(line);
-    return item ? [{ id: item[1], planned: item[2] !== undefined, sentence: item[3] }] : [];
-  });
+  return markdown
+    .replace(/\n {2,}(?=\S)/g, " ")
+    .split("\n")
+    .flatMap((line) => {
+      const item = ITEM.exec(line);
+      return item ? [{ id: item[1], planned: item[2] !== undefined, sentence: item[3] }] : [];
+    });
 }
 
 /** The requirement and scenario numbers a test file names outside its comments. */
@@ -49,7 +52,10 @@ export function unknownNumbers(requirements) {
   return testFiles().flatMap((file) =>
     [...numbersIn(readFileSync(file, "utf8"))]
       .filter((number) => !known.has(number))
-      .map((number) => `${relative(root, file).replaceAll("\\", "/")} names ${number}, which docs/spec does not have`),
+      .map(
+        (number) =>
+          `${relative(root, file).replaceAll("\\", "/")} names ${number}, which docs/spec does not have`,
+      ),
   );
 }
 

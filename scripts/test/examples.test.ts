@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
-import { docstringExamplesOf, fencesOf } from "../lib/fences.mjs";
+import { docstringExamplesOf, fencesOf, printedBy } from "../lib/fences.mjs";
 import { filesBelow, publicPackages } from "../lib/packages.mjs";
 import { root } from "../lib/root.mjs";
 import { createSandbox, runFile } from "../lib/sandbox.mjs";
@@ -24,11 +24,12 @@ describe.concurrent("the examples of a document run, in its order, in one empty 
       expect(examples.length, `${document} has no js example`).toBeGreaterThan(0);
       const sandbox = createSandbox();
       try {
-        for (const { line, code } of examples) {
-          const file = `line-${line}.js`;
+        for (const { file: named, line, code } of examples) {
+          const file = named || `line-${line}.js`;
           writeFileSync(join(sandbox.dir, file), code);
           const { status, output } = await runFile(sandbox.dir, file);
           expect(status, `${document}:${line}\n${output}`).toBe(0);
+          for (const printed of printedBy(code)) expect(output.split("\n")).toContain(printed);
         }
       } finally {
         sandbox.remove();
@@ -59,7 +60,9 @@ describe.concurrent("the examples in docstrings hold", () => {
 
   test("and each asserts what it claims", () => {
     const silent = publicPackages().flatMap((one) =>
-      examplesIn(one.short).filter(({ asserts }) => !asserts).map(({ place }) => place),
+      examplesIn(one.short)
+        .filter(({ asserts }) => !asserts)
+        .map(({ place }) => place),
     );
     expect(silent).toEqual([]);
   });
@@ -107,7 +110,9 @@ function impliedImports(dir: string, short: string, code: string): string {
 function exportsOf(file: string): string[] {
   if (!existsSync(file)) return [];
   const text = readFileSync(file, "utf8");
-  const names = [...text.matchAll(/^export (?:async )?(?:const|let|function\*?|class) (\w+)/gm)].map((match) => match[1]!);
+  const names = [...text.matchAll(/^export (?:async )?(?:const|let|function\*?|class) (\w+)/gm)].map(
+    (match) => match[1]!,
+  );
   for (const [, list] of text.matchAll(/^export \{([^}]*)\}/gm)) {
     for (const item of list!.split(",").map((one) => one.trim())) {
       if (item !== "" && !item.startsWith("type ")) names.push(item.split(/\s+as\s+/).at(-1)!);

@@ -12,7 +12,8 @@ test("every package keeps to the table of docs/packages.md", () => {
 });
 
 test("the table lists every package of the workspace once", () => {
-  expect([...table.keys()].sort()).toEqual(workspacePackages().map((one) => one.short));
+  const rows: string[] = [...table.keys()];
+  expect(rows.sort()).toEqual(workspacePackages().map((one) => one.short));
 });
 
 test("all public packages share one version", () => {
@@ -23,7 +24,9 @@ test("all public packages share one version", () => {
 });
 
 describe("a planted arrow is found", () => {
-  const wal = workspacePackages().filter((one) => ["core", "wal", "session", "transport-inprocess"].includes(one.short));
+  const wal = workspacePackages().filter((one) =>
+    ["core", "wal", "session", "transport-inprocess"].includes(one.short),
+  );
   const plant = (text: string, path = "packages/wal/src/planted.ts"): string[] =>
     findViolations({
       packages: wal,
@@ -43,7 +46,9 @@ describe("a planted arrow is found", () => {
     expect(plant(`const x = await import("left-pad");`)).toHaveLength(1);
   });
   test("but not in a comment or a docstring", () => {
-    expect(plant(`/** import { Op } from "@tidemark/session"; */ // import "node:fs";\nexport {};`)).toEqual([]);
+    expect(plant(`/** import { Op } from "@tidemark/session"; */ // import "node:fs";\nexport {};`)).toEqual(
+      [],
+    );
   });
 });
 
@@ -55,5 +60,6 @@ test("importsOf() reads every form of import", () => {
     `const x = await import("four");`,
     `const url = "https://example.org"; // not from "five"`,
   ].join("\n");
-  expect(importsOf(text).sort()).toEqual(["four", "one", "three", "two"]);
+  const found: string[] = importsOf(text);
+  expect(found.sort()).toEqual(["four", "one", "three", "two"]);
 });

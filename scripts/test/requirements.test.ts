@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { heldRequirements, numbersIn, requirementsOf, unknownNumbers } from "../lib/requirements.mjs";
 
 test("requirementsOf() reads number, sentence and whether it is planned", () => {
-  const page = "# Toy\n\n- **WAL-1** One\n  and more.\n- **REP-2a** *planned* Two.\n- **scenario 3** Three.\n";
+  const page =
+    "# Toy\n\n- **WAL-1** One\n  and more.\n- **REP-2a** *planned* Two.\n- **scenario 3** Three.\n";
   expect(requirementsOf(page)).toEqual([
     { id: "WAL-1", planned: false, sentence: "One and more." },
     { id: "REP-2a", planned: true, sentence: "Two." },
