@@ -1,14 +1,21 @@
 // Child processes whose output is kept until it is needed.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { root } from "./root.mjs";
 
 const windows = process.platform === "win32";
+const bin = join(root, "node_modules", ".bin");
+const ENVIRONMENT = {
+  // turbo starts each task through the pnpm it finds, also when no npm has set the path.
+  PATH: `${bin}${delimiter}${process.env.PATH ?? ""}`,
+  TURBO_NO_UPDATE_NOTIFIER: "1",
+  TURBO_TELEMETRY_DISABLED: "1",
+};
 
 /** The path of a tool the workspace installed. */
 export function tool(name) {
-  const path = join(root, "node_modules", ".bin", windows ? `${name}.cmd` : name);
+  const path = join(bin, windows ? `${name}.cmd` : name);
   if (!existsSync(path)) throw new Error(`${name} is not installed: run npm run bootstrap`);
   return path;
 }
@@ -20,7 +27,7 @@ export function run(command, args, { cwd = root, env = {}, inherit = false } = {
       cwd,
       shell: windows,
       stdio: inherit ? "inherit" : ["ignore", "pipe", "pipe"],
-      env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", TURBO_NO_UPDATE_NOTIFIER: "1", ...env },
+      env: { ...process.env, ...ENVIRONMENT, ...env },
     });
     let stdout = "";
     let output = "";
