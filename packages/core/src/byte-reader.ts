@@ -59,9 +59,10 @@ export class ByteReader {
 
   u16(): number {
     this.need(2);
-    const value = this.#view.getUint16(this.offset, true);
+    const low = this.bytes[this.offset] as number;
+    const high = this.bytes[this.offset + 1] as number;
     this.offset += 2;
-    return value;
+    return (high << 8) | low;
   }
 
   /** Big-endian, for what must sort. */

@@ -40,7 +40,12 @@ export interface LogId {
 
 /** Makes a log id of plain numbers. @throws `RangeError` if one does not fit. */
 export function logId(region: number, shard: number, epoch: number, channel: Channel): LogId {
-  return { region: regionId(region), shard: shardId(shard), epoch: guardUpTo(epoch, "epoch", 0xffff_ffff), channel };
+  return {
+    region: regionId(region),
+    shard: shardId(shard),
+    epoch: guardUpTo(epoch, "epoch", 0xffff_ffff),
+    channel,
+  };
 }
 
 const LOG_ID = /^(signals|sessions):r(\d{5})-s(\d{5})-e(\d{10})$/;

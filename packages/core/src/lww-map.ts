@@ -1,7 +1,7 @@
 import { HLC_COUNTER_MAX, HLC_WALL_MS_MAX, type Hlc } from "./hlc.ts";
 import { LwwKey } from "./lww-key.ts";
 import { LwwTable, REMOVED } from "./lww-table.ts";
-import { checkLwwUpdate, encodeLwwUpdate, storeLwwUpdate } from "./lww-update.ts";
+import { applyLwwUpdate, encodeLwwUpdate } from "./lww-update.ts";
 import { guardUpTo } from "./safe-integer.ts";
 
 /** One write of a map. */
@@ -113,13 +113,12 @@ export class LwwMap {
    * @throws {@link CoreError} `DECODE_FAILED`.
    */
   apply(update: Uint8Array): number {
-    checkLwwUpdate(update, this.#key);
-    return storeLwwUpdate(update, this.#key, this.#table);
+    return applyLwwUpdate(update, this.#key, this.#table);
   }
 
   /** Takes in all the other map holds; returns whether it changed anything. */
   merge(other: LwwMap): boolean {
-    return storeLwwUpdate(other.encode(), this.#key, this.#table) > 0;
+    return applyLwwUpdate(other.encode(), this.#key, this.#table) > 0;
   }
 
   /**

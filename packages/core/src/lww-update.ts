@@ -67,36 +67,51 @@ function writeKey(writer: ByteWriter, table: LwwTable, before: number, entry: nu
   writer.raw(keys.subarray(start + shared, start + length));
 }
 
-/** Where the writes of an update begin, and what they have in common. */
-interface LwwUpdateHeader {
-  readonly count: number;
-  readonly clocks: readonly number[];
-  readonly baseMs: number;
-}
-
-function readHeader(reader: ByteReader): LwwUpdateHeader {
-  if (reader.u8() !== VERSION) reader.fail("Cannot read this version of a map update", reader.offset - 1);
-  const count = reader.count(WRITE_BYTES_MIN);
-  if (count === 0) return { count, clocks: [], baseMs: 0 };
-  const start = reader.offset;
-  const clockCount = reader.count(2);
-  if (clockCount === 0 || clockCount > count) reader.fail("Cannot accept that many clocks", start);
-  const clocks: number[] = [];
-  for (let index = 0; index < clockCount; index++) {
-    const clockId = reader.u16();
-    if (index > 0 && clockId <= (clocks[index - 1] as number))
-      reader.fail("Cannot accept clocks out of order");
-    clocks.push(clockId);
-  }
-  return { count, clocks, baseMs: reader.varint() };
-}
-
-/** Refuses all but what {@link encodeLwwUpdate} writes, before anything is stored. */
-export function checkLwwUpdate(bytes: Uint8Array, key: LwwKey): void {
+/**
+ * Stores the writes of an update, all or none; returns how many took effect. Two passes over the bytes: what is not
+ * exactly what {@link encodeLwwUpdate} writes is refused before anything is stored. No object is made for an update
+ * but its reader.
+ */
+export function applyLwwUpdate(bytes: Uint8Array, key: LwwKey, table: LwwTable): number {
   const reader = new ByteReader(bytes);
-  const { count, clocks, baseMs } = readHeader(reader);
-  const clockUsed = new Uint8Array(clocks.length);
-  let nearestMs = count === 0 ? 0 : Number.POSITIVE_INFINITY;
+  if (reader.u8() !== VERSION) reader.fail("Cannot read this version of a map update", 0);
+  const count = reader.count(WRITE_BYTES_MIN);
+  if (count === 0) {
+    reader.finish();
+    return 0;
+  }
+  const clockCount = readClocks(reader, count);
+  const clocksEnd = reader.offset;
+  const baseMs = reader.varint();
+  const start = reader.offset;
+  checkWrites(reader, count, clockCount, baseMs, key);
+  reader.offset = start;
+  return storeWrites(reader, count, clocksEnd - 2 * clockCount, clockCount, baseMs, key, table);
+}
+
+/** Checks the clock ids and leaves them where they are; returns how many there are. */
+function readClocks(reader: ByteReader, writeCount: number): number {
+  const start = reader.offset;
+  const count = reader.count(2);
+  if (count === 0 || count > writeCount) reader.fail("Cannot accept that many clocks", start);
+  let before = -1;
+  for (let index = 0; index < count; index++) {
+    const clockId = reader.u16();
+    if (clockId <= before) reader.fail("Cannot accept clocks out of order", start);
+    before = clockId;
+  }
+  return count;
+}
+
+function checkWrites(
+  reader: ByteReader,
+  count: number,
+  clockCount: number,
+  baseMs: number,
+  key: LwwKey,
+): void {
+  const used = clockCount > 1 ? new Uint8Array(clockCount) : undefined;
+  let nearestMs = HLC_WALL_MS_MAX;
   for (let index = 0; index < count; index++) {
     checkKey(reader, key, index === 0);
     const start = reader.offset;
@@ -105,9 +120,11 @@ export function checkLwwUpdate(bytes: Uint8Array, key: LwwKey): void {
     if (baseMs + deltaMs > HLC_WALL_MS_MAX || reader.varint() > HLC_COUNTER_MAX) {
       reader.fail("Cannot read a stamp past its limits", start);
     }
-    const clock = clocks.length > 1 ? reader.varint() : 0;
-    if (clock >= clocks.length) reader.fail("Cannot read a clock that is not listed", start);
-    clockUsed[clock] = 1;
+    if (used !== undefined) {
+      const clock = reader.varint();
+      if (clock >= clockCount) reader.fail("Cannot read a clock that is not listed", start);
+      used[clock] = 1;
+    }
     const length = reader.varint();
     if (length > 1) {
       reader.need(length - 1);
@@ -116,7 +133,7 @@ export function checkLwwUpdate(bytes: Uint8Array, key: LwwKey): void {
   }
   reader.finish();
   if (nearestMs !== 0) reader.fail("Cannot accept a base that is not the first stamp");
-  if (clockUsed.includes(0)) reader.fail("Cannot accept a clock that is not used");
+  if (used?.includes(0)) reader.fail("Cannot accept a clock that is not used");
 }
 
 function checkKey(reader: ByteReader, key: LwwKey, first: boolean): void {
@@ -155,20 +172,27 @@ function checkUtf8(reader: ByteReader, key: LwwKey, start: number): void {
   }
 }
 
-/** Stores the writes of an update that was checked; returns how many took effect. */
-export function storeLwwUpdate(bytes: Uint8Array, key: LwwKey, table: LwwTable): number {
-  const reader = new ByteReader(bytes);
-  const { count, clocks, baseMs } = readHeader(reader);
+function storeWrites(
+  reader: ByteReader,
+  count: number,
+  clocksStart: number,
+  clockCount: number,
+  baseMs: number,
+  key: LwwKey,
+  table: LwwTable,
+): number {
+  const { bytes } = reader;
   let changed = 0;
   for (let index = 0; index < count; index++) {
-    const head = reader.bytes[reader.offset++] as number;
+    const head = bytes[reader.offset++] as number;
     const shared = head >> 4 === LONG ? LONG + reader.varint() : head >> 4;
     const rest = (head & LONG) === LONG ? LONG + reader.varint() : head & LONG;
     key.extend(shared, bytes, reader.offset, rest);
     reader.offset += rest;
     const wallMs = baseMs + reader.varint();
     const counter = reader.varint();
-    const clockId = clocks[clocks.length > 1 ? reader.varint() : 0] as number;
+    const clock = clocksStart + 2 * (clockCount > 1 ? reader.varint() : 0);
+    const clockId = (bytes[clock] as number) | ((bytes[clock + 1] as number) << 8);
     const tag = reader.varint();
     const length = tag === 0 ? REMOVED : tag - 1;
     const tail = counter * 0x1_0000 + clockId;
