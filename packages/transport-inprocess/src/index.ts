@@ -1,1 +1,2 @@
-export {};
+export { createInProcessNetwork } from "./network.ts";
+export type { InProcessNetwork, InProcessNetworkOptions, InProcessStats } from "./network.ts";
