@@ -1,1 +1,1 @@
-export {};
+export * from "./blake3-hasher.ts";
