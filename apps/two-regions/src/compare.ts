@@ -1,25 +1,18 @@
 import type { ExpectedSession, Model } from "./model.ts";
 import type { SessionView, StateView } from "./view.ts";
 
-/** How a state differs from the recording read in order. */
-export interface Difference {
-  /** Accepted operations that are missing, or whose effect is not the recording's. */
-  readonly lost: number;
-  /** What is there more often than the recording has it. */
-  readonly doubled: number;
-}
-
 /** Compares what a region shows with what the recording says, by nothing but reading both. */
-export function compareState(view: StateView, model: Model): Difference {
-  const tally = new Tally();
-  for (const [user, hidden] of model.hidden) tally.sets(new Set(view.hidden(user)), hidden);
-  for (const [id, expected] of model.sessions) compareSession(view.session(id), expected, tally);
-  for (const id of view.sessions()) if (!model.sessions.has(id)) tally.doubled++;
-  return tally;
+export function compareState(view: StateView, model: Model, difference: Difference): void {
+  for (const [user, hidden] of model.hidden) difference.sets(new Set(view.hidden(user)), hidden);
+  for (const [id, expected] of model.sessions) compareSession(view.session(id), expected, difference);
+  for (const id of view.sessions()) if (!model.sessions.has(id)) difference.doubled++;
 }
 
-class Tally implements Difference {
+/** How a state differs from the recording read in order; adds up what it is asked to compare. */
+export class Difference {
+  /** Accepted operations that are missing, or whose effect is not the recording's. */
   lost = 0;
+  /** What is there more often than the recording has it. */
   doubled = 0;
 
   /** Either way the operation that should have decided is missing: a hide, or an unhide. */
@@ -58,34 +51,39 @@ class Tally implements Difference {
   }
 }
 
-function compareSession(actual: SessionView | undefined, expected: ExpectedSession, tally: Tally): void {
-  tally.claim(actual !== undefined && actual.user === expected.user && actual.agent === expected.agent);
-  tally.claim(actual?.open === expected.open);
-  tally.strings(actual?.metadata ?? new Map(), expected.metadata);
-  tally.strings(actual?.hints ?? new Map(), expected.hints);
-  tally.lists(actual?.annotations ?? [], expected.annotations);
-  tally.lists(actual?.searches ?? [], expected.searches);
-  compareSignals(actual?.signals ?? new Map(), expected.signals, tally);
+/** Compares one session; `undefined` stands for one that is not there. */
+export function compareSession(
+  actual: SessionView | undefined,
+  expected: ExpectedSession,
+  difference: Difference,
+): void {
+  difference.claim(actual !== undefined && actual.user === expected.user && actual.agent === expected.agent);
+  difference.claim(actual?.open === expected.open);
+  difference.strings(actual?.metadata ?? new Map(), expected.metadata);
+  difference.strings(actual?.hints ?? new Map(), expected.hints);
+  difference.lists(actual?.annotations ?? [], expected.annotations);
+  difference.lists(actual?.searches ?? [], expected.searches);
+  compareSignals(actual?.signals ?? new Map(), expected.signals, difference);
 }
 
 function compareSignals(
   actual: SessionView["signals"],
   expected: ExpectedSession["signals"],
-  tally: Tally,
+  difference: Difference,
 ): void {
   for (const [entity, sums] of expected) {
     for (const [signal, sum] of sums) {
       const found = actual.get(entity)?.get(signal);
       const count = found?.count ?? 0;
-      tally.counts(count, sum.count);
+      difference.counts(count, sum.count);
       if (count !== sum.count) continue;
       const bound = sum.count * 1e-12 + sum.magnitude * 1e-12;
-      tally.claim(Math.abs(found!.weight - sum.weight) <= bound);
+      difference.claim(Math.abs(found!.weight - sum.weight) <= bound);
     }
   }
   for (const [entity, sums] of actual) {
     for (const [signal, { count }] of sums) {
-      if (!expected.get(entity)?.has(signal)) tally.counts(count, 0);
+      if (!expected.get(entity)?.has(signal)) difference.counts(count, 0);
     }
   }
 }

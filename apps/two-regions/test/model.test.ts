@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compareState } from "../src/compare.ts";
+import { compareState, Difference } from "../src/compare.ts";
 import { Model } from "../src/model.ts";
 import type { Operation } from "../src/operation.ts";
 import { viewOfModel } from "../src/view.ts";
@@ -98,6 +98,12 @@ describe("APP-1 the recording, read in order,", () => {
   });
 });
 
+function compared(actual: Model, expected: Model): Difference {
+  const difference = new Difference();
+  compareState(viewOfModel("r", actual), expected, difference);
+  return difference;
+}
+
 describe("APP-1 comparing a region with the recording", () => {
   const annotate = (text: string): Operation => ({ op: "annotate", session: "s", text });
   const hide: Operation = { op: "hide", session: "s", item: "i" };
@@ -117,10 +123,10 @@ describe("APP-1 comparing a region with the recording", () => {
     ["a session too many", [...base, start("t")], 0, 1],
     ["a hint too many", [...base, { op: "prefer", session: "s", key: "k", value: "v" }], 0, 1],
   ])("finds %s", (_, actual, lost, doubled) => {
-    expect(compareState(viewOfModel("r", read(actual)), read(base))).toMatchObject({ lost, doubled });
+    expect(compared(read(actual), read(base))).toMatchObject({ lost, doubled });
   });
 
   test("counts everything of a session that is missing", () => {
-    expect(compareState(viewOfModel("r", new Model()), read(base)).lost).toBe(6);
+    expect(compared(new Model(), read(base)).lost).toBe(6);
   });
 });

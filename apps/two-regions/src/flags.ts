@@ -1,0 +1,97 @@
+import { resolve } from "node:path";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+
+/** What the command line asks for. */
+export interface Flags {
+  /** The recording: a path, or `-` for standard input; left out where the shipped one is to be played. */
+  readonly file?: string;
+  readonly json: boolean;
+  readonly seed: number;
+  readonly speed?: number;
+  readonly state?: string;
+  readonly dir?: string;
+}
+
+/** What the command line comes to: a run, the help that was asked for, or why it cannot be followed (one line). */
+export type CommandLine =
+  | { readonly kind: "run"; readonly flags: Flags }
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "error"; readonly message: string };
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent demo
+  $ npm run --silent demo -- recording.ndjson --json --seed 7 --state state.json
+
+The exit code is 0 if every promise held, 1 if one failed, and 2 for malformed lines, a bad flag,
+an unreadable file, or a directory of another recording or seed.
+`;
+
+/** What the command line is read with. */
+export interface Surroundings {
+  /** Where relative paths begin. */
+  readonly cwd: string;
+  readonly isTerminal: boolean;
+}
+
+/** Reads the command line. Paths are resolved; without FILE a pipe is read, and a terminal plays the shipped recording. */
+export function parseFlags(argv: readonly string[], { cwd, isTerminal }: Surroundings): CommandLine {
+  let help = "";
+  const program = new Command("demo")
+    .description(
+      "Plays a recording of session operations through two regions and measures what became of the promises.",
+    )
+    .argument(
+      "[file]",
+      "NDJSON, one operation a line; - is standard input (default: standard input on a pipe, else the recording that ships with the demo)",
+    )
+    .option("--json", "print one JSON object and nothing else on standard output", false)
+    .option(
+      "--seed <n>",
+      "decides where sessions roam, when the link is cut and what is retried",
+      parseSeed,
+      1,
+    )
+    .option(
+      "--speed <x>",
+      "operations offered a second (default: as fast as they are acknowledged)",
+      parseSpeed,
+    )
+    .option("--state <file>", "write the final state of every region to this file")
+    .option("--dir <dir>", "keep everything in this directory; the same command goes on there after a kill")
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .configureOutput({ writeOut: (text) => (help += text), writeErr: () => {} });
+  try {
+    program.parse(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? { kind: "help", text: help } : { kind: "error", message: error.message };
+  }
+  const file = program.args[0] ?? (isTerminal ? undefined : "-");
+  const { state, dir, ...rest } = program.opts<Omit<Flags, "file">>();
+  const path = (value: string): string => resolve(cwd, value);
+  const flags = {
+    ...rest,
+    ...(file === undefined ? {} : { file: file === "-" ? file : path(file) }),
+    ...(state === undefined ? {} : { state: path(state) }),
+    ...(dir === undefined ? {} : { dir: path(dir) }),
+  };
+  return { kind: "run", flags };
+}
+
+function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(seed))
+    throw new InvalidArgumentError("It must be a whole number.");
+  return seed;
+}
+
+function parseSpeed(text: string): number {
+  const speed = Number(text);
+  if (!/^[\d.]/.test(text) || !Number.isFinite(speed) || speed <= 0) {
+    throw new InvalidArgumentError("It must be a number above 0.");
+  }
+  return speed;
+}
