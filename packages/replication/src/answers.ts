@@ -1,0 +1,70 @@
+import type { RegionId } from "@tidemark/core";
+import type { Wal } from "@tidemark/wal";
+import type { Ack } from "./ack.ts";
+import type { Certificate } from "./certificate.ts";
+import type { Frame, FrameCodec } from "./frame.ts";
+import type { Membership } from "./membership.ts";
+import { encodeReply, type Refusal, type Reply } from "./reply.ts";
+import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
+
+/** What questions are answered from. */
+export interface AnswersOptions {
+  readonly codec: FrameCodec;
+  readonly wal: Wal;
+  readonly membership: Membership;
+  readonly membershipDigest: Uint8Array;
+  /** Bytes of batches that fit a reply. */
+  readonly rangeBytes: number;
+  readonly isPeer: (region: RegionId) => boolean;
+  readonly ack: () => Ack;
+  readonly certificate: () => Certificate;
+  /** A peer told its vector with its question. */
+  readonly told: (region: RegionId, membershipDigest: Uint8Array, ack: Ack) => void;
+}
+
+/** Answers the questions of other members: any range of any log that is held here, durable records only. */
+export class Answers {
+  readonly #options: AnswersOptions;
+
+  constructor(options: AnswersOptions) {
+    this.#options = options;
+  }
+
+  /** A sealed reply to an opened request frame. @throws `ReplicationError` `MESSAGE_MALFORMED`. */
+  async answer(frame: Frame): Promise<Uint8Array> {
+    const { nonce, request } = decodeRequest(frame.body);
+    const reply = await this.#reply(frame, request);
+    return this.#options.codec.seal("reply", encodeReply(nonce, reply));
+  }
+
+  async #reply(frame: Frame, request: Request): Promise<Reply> {
+    const { membership, membershipDigest, isPeer, told, ack, certificate } = this.#options;
+    if (request.kind === "membership") return { kind: "membership", membership };
+    if (!frame.ofCluster || !isPeer(frame.region)) return refuse(request, "not-a-member");
+    switch (request.kind) {
+      case "range":
+        return this.#range(request);
+      case "vectors":
+        told(frame.region, request.membershipDigest, request.ack);
+        return { kind: "vectors", membershipDigest, ack: ack() };
+      case "digests":
+        return request.slots.length > 0
+          ? refuse(request, "unsupported")
+          : { kind: "digests", ...certificate() };
+      default:
+        return refuse(request, "unsupported");
+    }
+  }
+
+  async #range(request: Extract<Request, { kind: "range" }>): Promise<Reply> {
+    const log = this.#options.wal.log(request.log);
+    if (log === undefined || request.from > log.durable.lsn) return refuse(request, "not-held");
+    if (request.from < log.first) return refuse(request, "trimmed", log.first);
+    const to = Math.min(request.to, log.durable.lsn);
+    return { kind: "range", batches: await log.readBatches(request.from, to, this.#options.rangeBytes) };
+  }
+}
+
+function refuse(request: Request, refusal: Refusal, first: number = 0): Reply {
+  return { kind: "refused", of: REQUEST_KIND[request.kind], refusal, first };
+}

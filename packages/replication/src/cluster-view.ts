@@ -1,0 +1,164 @@
+import { formatLogId, type LogId, type RegionId } from "@tidemark/core";
+import type { Transport } from "@tidemark/transport";
+import type { Log, Timers, Wal } from "@tidemark/wal";
+import type { Applier } from "./applier.ts";
+import type { FrameCodec } from "./frame.ts";
+import type { LogHealth, PeerState, ReplicationHealth } from "./health.ts";
+import type { LagClock } from "./lag-clock.ts";
+import type { ReplicationLimits } from "./limits.ts";
+import { formatMembership, type Membership } from "./membership.ts";
+import type { OwnLogs } from "./own-logs.ts";
+import type { Peer, PeerTable } from "./peer-table.ts";
+import type { PoisonBox } from "./poison.ts";
+import type { Receiver, Receiving } from "./receiver.ts";
+import type { Repair } from "./repair.ts";
+import type { ReplicationState } from "./replication-state.ts";
+import type { Stability } from "./stability.ts";
+import type { WalShipper } from "./wal-shipper.ts";
+
+/** What the view is drawn from. */
+export interface ClusterViewOptions {
+  readonly wal: Wal;
+  readonly transport: Transport;
+  readonly timers: Timers;
+  readonly limits: ReplicationLimits;
+  readonly membership: Membership;
+  readonly codec: FrameCodec;
+  readonly poison: PoisonBox;
+  readonly state: ReplicationState;
+  readonly stability: Stability;
+  readonly peers: PeerTable;
+  readonly applier: Applier;
+  readonly ownLogs: OwnLogs;
+  readonly receiver: Receiver;
+  readonly repair: Repair;
+  readonly lag: LagClock;
+  readonly shippers: ReadonlyMap<string, WalShipper>;
+  readonly diverged: ReadonlySet<RegionId>;
+}
+
+/** Draws health from what the machines know; it changes nothing. */
+export class ClusterView {
+  readonly #options: ClusterViewOptions;
+
+  constructor(options: ClusterViewOptions) {
+    this.#options = options;
+  }
+
+  peers(): PeerState[] {
+    const { timers, limits, peers, stability } = this.#options;
+    const now = timers.now();
+    const blockers = new Map(stability.blockers().map(({ region, sinceMs }) => [region, sinceMs]));
+    return [...peers.all()].map((peer) => {
+      const silent = peer.heardAtMs !== undefined && now - peer.heardAtMs > limits.peerSilentMs;
+      return {
+        region: peer.region,
+        name: peer.name,
+        state: peer.heardAtMs === undefined ? "unheard" : silent ? "silent" : "live",
+        heardAtMs: peer.heardAtMs,
+        sameMembers: peer.agrees,
+        theirMembers: peer.theirs === undefined ? undefined : formatMembership(peer.theirs),
+        foldVersion: peer.ack?.foldVersion ?? 0,
+        ...this.#lagOf(peer, now),
+        blocksStabilitySinceMs: blockers.get(peer.region),
+      };
+    });
+  }
+
+  health(state: { readonly joining: boolean; readonly closed: boolean }): ReplicationHealth {
+    const { transport, codec, membership, poison, receiver, diverged } = this.#options;
+    const peers = this.peers();
+    const logs = this.#logs();
+    const report = poison.report();
+    const reasons = [
+      ...(transport.status.state === "ready"
+        ? []
+        : [`The medium is ${transport.status.state}: ${transport.status.reason ?? "no reason given"}`]),
+      ...peers.flatMap((peer) => this.#complaints(peer)),
+      ...logs.flatMap((log) =>
+        log.state === "stopped" ? [`Log ${formatLogId(log.log)} is stopped: ${log.reason}`] : [],
+      ),
+      ...report.quarantined.map((subject) => `Frames of ${subject} keep failing`),
+      ...[...diverged].map((region) => `DIVERGED: region ${region} has another state at the same vector`),
+    ];
+    const forks = [...receiver.all()].flatMap(({ fork }) => (fork === undefined ? [] : [fork]));
+    return {
+      state: state.closed
+        ? "closed"
+        : state.joining
+          ? "joining"
+          : reasons.length === 0
+            ? "ready"
+            : "degraded",
+      reasons,
+      transport: transport.status,
+      authentication: codec.authentication,
+      membershipVersion: membership.version,
+      peers,
+      logs,
+      forks,
+      poison: report,
+      diverged: [...diverged],
+    };
+  }
+
+  #complaints(peer: PeerState): string[] {
+    const { membership } = this.#options;
+    if (peer.sameMembers === false) {
+      const theirs = peer.theirMembers ?? "unknown";
+      return [`MEMBERSHIP_MISMATCH with ${peer.name}: here ${formatMembership(membership)}; there ${theirs}`];
+    }
+    const version = this.#options.peers.get(peer.region)?.ack?.membershipVersion;
+    if (version !== undefined && version !== membership.version) {
+      return [`${peer.name} acks under version ${version} of the list of members, not ${membership.version}`];
+    }
+    return peer.state === "live" ? [] : [`${peer.name} is ${peer.state}`];
+  }
+
+  /** What a peer lacks of everything we hold. */
+  #lagOf(peer: Peer, now: number): { readonly lagRecords: number; readonly lagSeconds: number } {
+    const { state, lag } = this.#options;
+    let records = 0;
+    let oldestMs = now;
+    for (const { log, lsn } of state.vector().entries()) {
+      const acked = peer.reported.lsnOf(log);
+      if (acked >= lsn) continue;
+      records += lsn - acked;
+      oldestMs = Math.min(oldestMs, lag.heardAfter(log, acked) ?? now);
+    }
+    return { lagRecords: records, lagSeconds: (now - oldestMs) / 1_000 };
+  }
+
+  #logs(): LogHealth[] {
+    const { wal, receiver } = this.#options;
+    const receiving = new Map([...receiver.all()].map((entry) => [formatLogId(entry.machine.id), entry]));
+    const stored = new Map(wal.logs().map((log) => [formatLogId(log.id), log]));
+    return [...new Set([...stored.keys(), ...receiving.keys()])].toSorted().map((key) => {
+      const log = stored.get(key);
+      const entry = receiving.get(key);
+      return this.#logHealth(key, (log?.id ?? entry?.machine.id) as LogId, log, entry);
+    });
+  }
+
+  #logHealth(key: string, id: LogId, log: Log | undefined, receiving: Receiving | undefined): LogHealth {
+    const { state, stability, ownLogs, repair, applier, shippers } = this.#options;
+    const durableLsn = log?.durable.lsn ?? 0;
+    const gap = receiving?.machine.missing();
+    const shipped = shippers.get(key)?.window.shipped;
+    const reason = applier.stopped.has(key)
+      ? "apply-failed"
+      : (receiving?.machine.stopped ??
+        (repair.trimmed.has(key) ? "trimmed" : log?.failed === undefined ? undefined : "failed"));
+    return {
+      log: id,
+      state: reason !== undefined ? "stopped" : ownLogs.isOwn(id) ? "writing" : "receiving",
+      ...(reason === undefined ? {} : { reason }),
+      durableLsn,
+      ...(shipped === undefined ? {} : { shippedLsn: shipped }),
+      appliedLsn: state.lsnOf(id),
+      stableLsn: stability.frontier.lsnOf(id),
+      knownLsn: Math.max(durableLsn, receiving?.machine.knownLsn ?? 0),
+      ...(gap === undefined ? {} : { gap }),
+    };
+  }
+}

@@ -1,0 +1,77 @@
+import type { Channel, LogId, RegionId, ShardId } from "@tidemark/core";
+import type { Log, Wal } from "@tidemark/wal";
+import { ReplicationError } from "./errors.ts";
+import type { Membership } from "./membership.ts";
+import type { PeerTable } from "./peer-table.ts";
+import type { ReplicationState } from "./replication-state.ts";
+
+/** A position that must be applied here: an entry of a cursor or ticket. */
+export interface CoveragePosition {
+  readonly region: RegionId;
+  readonly epoch: number;
+  readonly channel: Channel;
+  readonly lsn: number;
+}
+
+/** All of these. */
+export type CoverageNeed = readonly CoveragePosition[];
+
+/** Knows which positions are applied here, and which can never be. */
+export class Coverage {
+  readonly #options: CoverageOptions;
+
+  constructor(options: CoverageOptions) {
+    this.#options = options;
+  }
+
+  /** What of a need is not applied here. */
+  missing(need: CoverageNeed): CoveragePosition[] {
+    const { state } = this.#options;
+    return need.filter((position) => state.lsnOf(this.#log(position)) < position.lsn);
+  }
+
+  /**
+   * Refuses a need that no waiting can meet.
+   *
+   * @throws {@link ReplicationError} `POSITION_UNKNOWN`: a region nobody knows, or more of the log this
+   * region is writing than it has written.
+   */
+  requirePossible(need: CoverageNeed): void {
+    const { self, membership, currentLog, peers, wal } = this.#options;
+    for (const position of need) {
+      const id = this.#log(position);
+      const known =
+        [...membership.regions.values()].includes(position.region) ||
+        wal.logs().some((log) => log.id.region === position.region) ||
+        peers.highestEpoch(position.region) > 0;
+      if (!known) throw unknown(id, position, `region ${position.region} is not known here`);
+      const current = position.region === self ? currentLog(position.channel) : undefined;
+      if (
+        current !== undefined &&
+        current.id.epoch === position.epoch &&
+        position.lsn > current.durable.lsn
+      ) {
+        throw unknown(id, position, `this region has written up to LSN ${current.durable.lsn}`);
+      }
+    }
+  }
+
+  #log({ region, epoch, channel }: CoveragePosition): LogId {
+    return { region, shard: this.#options.shard, epoch, channel };
+  }
+}
+
+/** What {@link Coverage} looks at. */
+export interface CoverageOptions {
+  readonly self: RegionId;
+  readonly shard: ShardId;
+  readonly membership: Membership;
+  readonly state: ReplicationState;
+  readonly peers: PeerTable;
+  readonly wal: Wal;
+  readonly currentLog: (channel: Channel) => Log | undefined;
+}
+
+function unknown(log: LogId, { lsn }: CoveragePosition, why: string): ReplicationError {
+  return new ReplicationError("POSITION_UNKNOWN", `Cannot wait for LSN ${lsn}: ${why}`, { log });
+}

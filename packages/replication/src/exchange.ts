@@ -1,0 +1,177 @@
+import type { RegionId, ShardId } from "@tidemark/core";
+import type { Timers, Vector, VectorEntry, Wal } from "@tidemark/wal";
+import type { Ack } from "./ack.ts";
+import { equalBytes } from "./equal-bytes.ts";
+import type { Link } from "./link.ts";
+import type { ReplicationLogger } from "./logger.ts";
+import { formatMembership, type Membership } from "./membership.ts";
+import type { OwnLogs } from "./own-logs.ts";
+import type { Peer, PeerTable } from "./peer-table.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Repair } from "./repair.ts";
+import type { Stability } from "./stability.ts";
+
+/** What {@link Exchange} works with. */
+export interface ExchangeOptions {
+  readonly self: RegionId;
+  readonly shard: ShardId;
+  readonly membership: Membership;
+  readonly membershipDigest: Uint8Array;
+  readonly wal: Wal;
+  readonly timers: Timers;
+  readonly logger: ReplicationLogger;
+  readonly link: Link;
+  readonly peers: PeerTable;
+  readonly ownLogs: OwnLogs;
+  readonly receiver: Receiver;
+  readonly repair: Repair;
+  readonly stability: Stability;
+  /** What this region acks now. */
+  readonly ack: () => Ack;
+  /** An ack was heard; how it moves windows and waits is the driver's. */
+  readonly heard: (peer: Peer) => void;
+}
+
+/** Tells and learns who holds what: by acks as they come, by exchanging vectors on every (re)connect. */
+export class Exchange {
+  readonly #options: ExchangeOptions;
+  readonly #underWay: Map<RegionId, { readonly done: Promise<void>; readonly abort: AbortController }> =
+    new Map();
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** A peer published what it holds. */
+  acked(region: RegionId, ack: Ack): void {
+    const { peers, stability, logger, timers } = this.#options;
+    const peer = peers.get(region);
+    if (peer === undefined) return;
+    if (peer.ack !== undefined && peer.ack.membershipVersion !== ack.membershipVersion) {
+      peer.agrees = undefined;
+      logger.warn(
+        { peer: region, version: ack.membershipVersion },
+        "A peer acks under another version of the list of members: it does not count",
+      );
+    }
+    peer.heardAtMs = timers.now();
+    peer.ack = ack;
+    peer.reported = ack.vector;
+    if (peer.agrees === true) stability.acked(region, ack);
+    this.#want(ack.vector, false);
+    this.#options.heard(peer);
+  }
+
+  /** A peer told its vector with a question, or in answer to ours. */
+  async told(region: RegionId, membershipDigest: Uint8Array, ack: Ack): Promise<void> {
+    const { peers, ownLogs, self, shard, membership } = this.#options;
+    const peer = peers.get(region);
+    if (peer === undefined) return;
+    const agrees = equalBytes(membershipDigest, this.#options.membershipDigest);
+    const sameVersion = ack.membershipVersion === membership.version;
+    if (!agrees && sameVersion && peer.agrees !== false) void this.#mismatch(peer);
+    if (agrees && peer.agrees === false)
+      this.#options.logger.info({ peer: region }, "Lists of members agree again");
+    peer.agrees = agrees ? true : sameVersion ? false : undefined;
+    if (agrees) peer.theirs = undefined;
+    peer.head ??= ack.vector;
+    this.acked(region, ack);
+    const own = ack.vector.entries().filter(({ log }) => log.region === self && log.shard === shard);
+    await ownLogs.peerHolds(region, own);
+    await this.#compare(ack.vector);
+    this.#want(ack.vector, true);
+    this.#options.repair.check();
+    this.#options.heard(peer);
+  }
+
+  /**
+   * Exchanges vectors with every peer, because something changed, or with those that did not answer yet.
+   * A change makes earlier questions void: they may have been lost with the link.
+   */
+  withAll(which: "all" | "unanswered"): void {
+    for (const peer of this.#options.peers.all()) {
+      if (which === "all") this.#underWay.get(peer.region)?.abort.abort();
+      if (which === "all" || peer.head === undefined || peer.agrees === undefined) this.#with(peer.region);
+    }
+  }
+
+  /** Resolves once nothing is under way. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#underWay.values()].map(({ done }) => done));
+  }
+
+  #with(region: RegionId): void {
+    const earlier = this.#underWay.get(region);
+    if ((earlier !== undefined && !earlier.abort.signal.aborted) || this.#options.link.signal.aborted) return;
+    const { link, membershipDigest, ack } = this.#options;
+    const abort = new AbortController();
+    const exchange = async (): Promise<void> => {
+      try {
+        const question = { kind: "vectors", membershipDigest, ack: ack() } as const;
+        const reply = await link.ask(region, question, { signal: abort.signal });
+        if (reply.kind === "vectors") await this.told(region, reply.membershipDigest, reply.ack);
+      } catch {
+        // Unreachable: the next change of status, heartbeat or ack heard of it tries again.
+      }
+    };
+    const done = exchange().finally(() => {
+      if (this.#underWay.get(region)?.abort === abort) this.#underWay.delete(region);
+    });
+    this.#underWay.set(region, { done, abort });
+  }
+
+  /** Whatever the vector holds beyond us is wanted. */
+  #want(vector: Vector, urgent: boolean): void {
+    const { ownLogs, receiver, repair, wal, timers, stability } = this.#options;
+    for (const { log, lsn } of vector.entries()) {
+      stability.epochSeen(log.region, log.epoch);
+      if (ownLogs.isOwn(log) || lsn <= (wal.log(log)?.durable.lsn ?? 0)) continue;
+      receiver.of(log).machine.announce(timers.now(), lsn);
+      if (urgent) repair.hurry(log);
+    }
+    repair.check();
+  }
+
+  /** A digest that differs at an LSN we hold is a fork, seen before any byte of it moves. */
+  async #compare(vector: Vector): Promise<void> {
+    for (const entry of vector.entries()) {
+      const held = await this.#heldAt(entry);
+      if (held === undefined || equalBytes(held.subarray(0, entry.digest.length), entry.digest)) continue;
+      this.#options.receiver.reportFork(entry.log, {
+        log: entry.log,
+        lsn: entry.lsn,
+        held,
+        offered: entry.digest,
+        batch: undefined,
+      });
+    }
+  }
+
+  async #heldAt(entry: VectorEntry): Promise<Uint8Array | undefined> {
+    const log = this.#options.wal.log(entry.log);
+    if (log === undefined || entry.lsn > log.durable.lsn || entry.lsn < log.first) return undefined;
+    const digest = entry.lsn === log.durable.lsn ? log.durable.digest : await log.digestAt(entry.lsn);
+    // No batch of ours ends where one of theirs does: the bytes differ, whatever they are.
+    return digest ?? new Uint8Array(0);
+  }
+
+  async #mismatch(peer: Peer): Promise<void> {
+    const { link, logger, membership, stability } = this.#options;
+    stability.distrust(peer.region);
+    try {
+      const reply = await link.ask(peer.region, { kind: "membership" });
+      if (reply.kind === "membership") peer.theirs = reply.membership;
+    } catch {
+      // Its list stays unknown; that it is another one is known.
+    }
+    logger.error(
+      {
+        code: "MEMBERSHIP_MISMATCH",
+        peer: peer.region,
+        ours: formatMembership(membership),
+        theirs: peer.theirs === undefined ? undefined : formatMembership(peer.theirs),
+      },
+      "A peer holds another list of members of the same version: nothing becomes stable until they agree",
+    );
+  }
+}

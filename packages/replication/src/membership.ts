@@ -1,0 +1,115 @@
+import { ByteReader, ByteWriter, HASH_CONTEXTS, regionId, type Hasher, type RegionId } from "@tidemark/core";
+import { CLUSTER_ID_BYTES } from "./frame.ts";
+import { decoding } from "./decoding.ts";
+import { ReplicationError } from "./errors.ts";
+import { ShardRouter } from "./shard-router.ts";
+
+const MEMBERSHIP_FORMAT = 1;
+const SEED_BYTES = 16;
+const REGION_NAME_BYTES_MAX = 255;
+
+/** Who is in the cluster: one list, written by one operator, the same everywhere. */
+export interface Membership {
+  /** u32; a new list has a higher one. */
+  readonly version: number;
+  /** Ids are never reused, so that an old log never gets a new owner. */
+  readonly regions: ReadonlyMap<string, RegionId>;
+  /** 16 random bytes, made once by `bootstrap`; the cluster id comes from them. */
+  readonly seed: Uint8Array;
+  /** Shards of the key space. */
+  readonly shards: number;
+  /** Which slot belongs to which shard. @defaultValue `ShardRouter.hash(shards)` */
+  readonly router?: ShardRouter;
+}
+
+/** The slot map in force. */
+export function routerOf(membership: Membership): ShardRouter {
+  return membership.router ?? ShardRouter.hash(membership.shards);
+}
+
+/**
+ * Canonical bytes of a list: the same list gives the same bytes, whatever the order it was written in.
+ *
+ * | type | field | notes |
+ * | :--- | :--- | :--- |
+ * | u8 | format | 1 |
+ * | u32 | `version` | |
+ * | 16 bytes | `seed` | |
+ * | u16 | `shards` | |
+ * | text | slot map | canonical text of the router |
+ * | varint | count of regions | then, sorted by id: u16 id, text name |
+ *
+ * @throws `RangeError` if an id is used twice.
+ */
+export function encodeMembership(membership: Membership): Uint8Array {
+  if (membership.seed.length !== SEED_BYTES)
+    throw new RangeError(`A seed has 16 bytes: ${membership.seed.length}`);
+  const writer = new ByteWriter();
+  writer.u8(MEMBERSHIP_FORMAT);
+  writer.u32(membership.version);
+  writer.raw(membership.seed);
+  writer.u16(membership.shards);
+  writer.text(routerOf(membership).format());
+  const regions = [...membership.regions].toSorted(([, a], [, b]) => a - b);
+  writer.varint(regions.length);
+  let before = -1;
+  for (const [name, id] of regions) {
+    if (id === before) throw new RangeError(`Two regions share the id ${id}`);
+    before = id;
+    writer.u16(id);
+    writer.text(name);
+  }
+  return writer.take();
+}
+
+/** The inverse of {@link encodeMembership}. @throws {@link ReplicationError} `MESSAGE_MALFORMED`. */
+export function decodeMembership(bytes: Uint8Array): Membership {
+  return decoding("a membership list", () => {
+    const reader = new ByteReader(bytes);
+    if (reader.u8() !== MEMBERSHIP_FORMAT) reader.fail("Cannot read this format of a membership list", 0);
+    const version = reader.u32();
+    const seed = reader.view(SEED_BYTES).slice();
+    const shards = reader.u16();
+    const router = ShardRouter.parse(reader.text(0x1_0000));
+    if (router.shards > shards)
+      reader.fail(`Cannot map slots to ${router.shards} shards: there are ${shards}`);
+    const regions = new Map<string, RegionId>();
+    let before = -1;
+    for (let count = reader.count(3); count > 0; count--) {
+      const id = reader.u16();
+      if (id <= before) reader.fail("Cannot accept regions out of order");
+      before = id;
+      const name = reader.text(REGION_NAME_BYTES_MAX);
+      if (regions.has(name)) reader.fail("Cannot accept a region named twice");
+      regions.set(name, regionId(id));
+    }
+    reader.finish();
+    return { version, regions, seed, shards, router };
+  });
+}
+
+/** 16 bytes that two members compare to know that they hold the same list. */
+export function membershipDigest(hasher: Hasher, membership: Membership): Uint8Array {
+  return hasher.digest(HASH_CONTEXTS.membership, encodeMembership(membership), 16);
+}
+
+/** The 8 bytes every frame of a cluster carries: of the seed, so that two clusters never mix. */
+export function clusterIdOf(hasher: Hasher, seed: Uint8Array): Uint8Array {
+  return hasher.digest(HASH_CONTEXTS.clusterId, seed, CLUSTER_ID_BYTES);
+}
+
+/** One line for people: `v3 eu-west=2, us-east=1`. */
+export function formatMembership(membership: Pick<Membership, "version" | "regions">): string {
+  const regions = [...membership.regions].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `v${membership.version} ${regions.map(([name, id]) => `${name}=${id}`).join(", ")}`;
+}
+
+/** The fence of a joiner: names and ids must be the same. @throws {@link ReplicationError} `MEMBERSHIP_MISMATCH`. */
+export function requireSameMembers(
+  ours: Pick<Membership, "version" | "regions">,
+  theirs: Pick<Membership, "version" | "regions">,
+): void {
+  const [a, b] = [formatMembership(ours), formatMembership(theirs)];
+  if (a !== b)
+    throw new ReplicationError("MEMBERSHIP_MISMATCH", `Lists of members differ: here ${a}; there ${b}`);
+}

@@ -1,0 +1,282 @@
+import { formatLogId, shardId, type Channel, type RegionId } from "@tidemark/core";
+import { decodeAck, encodeAck, type Ack } from "./ack.ts";
+import { AckSchedule } from "./ack-schedule.ts";
+import { Answers } from "./answers.ts";
+import { Applier } from "./applier.ts";
+import { certify } from "./certificate.ts";
+import { ClusterView } from "./cluster-view.ts";
+import { Coverage } from "./coverage.ts";
+import { Exchange } from "./exchange.ts";
+import { FRAME_OVERHEAD_BYTES, FrameCodec } from "./frame.ts";
+import { LagClock } from "./lag-clock.ts";
+import { DEFAULT_REPLICATION_LIMITS } from "./limits.ts";
+import { Link } from "./link.ts";
+import { SILENT_LOGGER } from "./logger.ts";
+import { clusterIdOf, membershipDigest } from "./membership.ts";
+import { OwnLogs } from "./own-logs.ts";
+import { PeerTable, type Peer } from "./peer-table.ts";
+import { PoisonBox } from "./poison.ts";
+import { Receiver } from "./receiver.ts";
+import { RegionReplication } from "./region-replication.ts";
+import { Repair } from "./repair.ts";
+import type { Replicated } from "./replicated.ts";
+import type { OpenReplicationOptions, Replication } from "./replication.ts";
+import { ReplicationState } from "./replication-state.ts";
+import { RANGE_REPLY_OVERHEAD_BYTES } from "./reply.ts";
+import { Stability } from "./stability.ts";
+import { ackSubject, frameSubject } from "./subject.ts";
+import { WaitSet } from "./wait-set.ts";
+import { WalShipper } from "./wal-shipper.ts";
+
+/**
+ * Opens the replication of one region: replays what is stored, then ships, receives and acks.
+ *
+ * Resolves once everything stored here is applied; an unreachable medium does not hold it up, it is tried
+ * again for ever. Wal and transport are borrowed.
+ *
+ * @throws ReplicationError `LOG_TRIMMED` when a stored log begins above what `applied` covers.
+ */
+export async function openReplication(options: OpenReplicationOptions): Promise<Replication> {
+  const {
+    wal,
+    transport,
+    hasher,
+    self,
+    membership,
+    timers,
+    role = "member",
+    logger = SILENT_LOGGER,
+  } = options;
+  const shard = options.shard ?? shardId(0);
+  const limits = { ...DEFAULT_REPLICATION_LIMITS, ...options.limits };
+  const channels = new Map<Channel, Replicated>([["sessions", options.channels.sessions]]);
+  if (options.channels.signals !== undefined) channels.set("signals", options.channels.signals);
+  const foldVersion = Math.min(...[...channels.values()].map((replicated) => replicated.foldVersion));
+  const freshDirectory = wal.logs().length === 0 && options.bootstrap !== true;
+
+  const peers = new PeerTable(membership, self);
+  const others = peers.regions();
+  const state = new ReplicationState(options.applied);
+  const stability = new Stability({
+    state,
+    others,
+    membershipVersion: membership.version,
+    foldVersion,
+    now: timers.now(),
+  });
+  const codec = new FrameCodec({
+    hasher,
+    clusterId: clusterIdOf(hasher, membership.seed),
+    region: self,
+    shard,
+    keys: options.clusterKeys ?? [],
+    acceptUnsigned: options.acceptUnsigned ?? false,
+    sendUnsigned: options.sendUnsigned ?? false,
+  });
+  const poison = new PoisonBox(limits);
+  const { randomBytes } = options;
+  const link = new Link({ transport, codec, poison, timers, limits, logger, randomBytes });
+  const waits = new WaitSet(timers);
+  const lag = new LagClock();
+  const shippers = new Map<string, WalShipper>();
+  const counts = { recordsApplied: 0, acksSent: 0, acksHeard: 0 };
+  const digest = membershipDigest(hasher, membership);
+
+  const currentAck = (): Ack => ({
+    epoch: ownLogs.highestEpoch(),
+    membershipVersion: membership.version,
+    foldVersion,
+    vector: state.vector(),
+  });
+  const advance = (): void => {
+    if (stability.advance(timers.now()))
+      for (const replicated of channels.values()) replicated.stable(stability.frontier);
+    waits.check();
+  };
+  const acks = new AckSchedule({
+    timers,
+    limits,
+    send: async () => {
+      if (others.length === 0) return;
+      exchange.withAll("unanswered");
+      try {
+        await link.publish(ackSubject(self), "ack", [encodeAck(currentAck())]);
+        counts.acksSent += 1;
+      } catch {
+        // The next heartbeat says the same and more; what the medium lacks, its status tells.
+      }
+    },
+  });
+  let replaying = true;
+  const applier = new Applier({
+    state,
+    channels,
+    logger,
+    applied: (batch) => {
+      counts.recordsApplied += batch.recordCount;
+      lag.note(batch.log, batch.lastLsn, timers.now());
+      if (replaying) return;
+      stability.epochSeen(batch.log.region, batch.log.epoch);
+      acks.moved(batch.recordCount);
+      advance();
+    },
+  });
+  const frameBytes = transport.capabilities.frameBytesMax - FRAME_OVERHEAD_BYTES;
+  const ownLogs = new OwnLogs({
+    wal,
+    self,
+    shard,
+    others,
+    logger,
+    wallClock: options.wallClock,
+    highestEpochAtPeers: () => peers.highestEpoch(self),
+    opened: async (log, shipped) => {
+      await applier.attach(log);
+      const followers = others;
+      shippers.set(
+        formatLogId(log.id),
+        new WalShipper({ log, shipped, followers, link, timers, limits, logger, frameBytes }),
+      );
+    },
+    retired: (log) => {
+      void shippers.get(formatLogId(log.id))?.close();
+      shippers.delete(formatLogId(log.id));
+    },
+  });
+  const receiver: Receiver = new Receiver({
+    wal,
+    hasher,
+    timers,
+    limits,
+    logger,
+    applier,
+    isOwn: (id) => ownLogs.isOwn(id),
+    changed: () => repair.check(),
+  });
+  const repair = new Repair({ timers, limits, logger, link, peers, receiver });
+  const heard = (peer: Peer): void => {
+    counts.acksHeard += 1;
+    for (const shipper of shippers.values())
+      shipper.acknowledged(peer.region, peer.reported.lsnOf(shipper.log.id));
+    advance();
+  };
+  const exchange = new Exchange({
+    self,
+    shard,
+    membership,
+    membershipDigest: digest,
+    wal,
+    timers,
+    logger,
+    link,
+    peers,
+    ownLogs,
+    receiver,
+    repair,
+    stability,
+    ack: currentAck,
+    heard,
+  });
+  const answers = new Answers({
+    codec,
+    wal,
+    membership,
+    membershipDigest: digest,
+    rangeBytes: transport.capabilities.frameBytesMax - RANGE_REPLY_OVERHEAD_BYTES,
+    isPeer: (region) => peers.get(region) !== undefined,
+    ack: currentAck,
+    certificate: () => certify(hasher, state.vector(), channels),
+    told: (region, theirDigest, ack) => void exchange.told(region, theirDigest, ack),
+  });
+
+  for (const log of wal.logs()) await applier.attach(log);
+  replaying = false;
+  advance();
+
+  const attempts: Promise<void>[] = [];
+  for (const peer of others) {
+    for (let number = 0; number < membership.shards; number++) {
+      for (const channel of ["signals", "sessions"] as const) {
+        const subject = frameSubject(channel, peer, shardId(number));
+        attempts.push(
+          link.listen(subject, peer, channel, (frame) =>
+            receiver.take(
+              frame.body,
+              (id) => id.region === peer && id.shard === number && id.channel === channel,
+            ),
+          ),
+        );
+      }
+    }
+    attempts.push(
+      link.listen(ackSubject(peer), peer, "ack", (frame) => exchange.acked(peer, decodeAck(frame.body))),
+    );
+  }
+  link.serve(self, (frame) => answers.answer(frame));
+  const stopStatus = transport.onStatus((status) => {
+    logger.info({ state: status.state, reason: status.reason }, "The medium changed its state");
+    if (status.state === "closed" || status.state === "connecting") return;
+    // Also when degraded: one link may have healed while another is down.
+    exchange.withAll("all");
+    repair.restart();
+  });
+  // Asked after listening began: what is published meanwhile is heard, what was before is in the vectors.
+  void Promise.all(attempts).then(() => {
+    exchange.withAll("all");
+    acks.start();
+  });
+
+  const diverged = new Set<RegionId>();
+  const view = new ClusterView({
+    wal,
+    transport,
+    timers,
+    limits,
+    membership,
+    codec,
+    poison,
+    state,
+    stability,
+    peers,
+    applier,
+    ownLogs,
+    receiver,
+    repair,
+    lag,
+    shippers,
+    diverged,
+  });
+  const coverage = new Coverage({
+    self,
+    shard,
+    membership,
+    state,
+    peers,
+    wal,
+    currentLog: (channel) => ownLogs.current(channel),
+  });
+  return new RegionReplication({
+    role,
+    freshDirectory,
+    hasher,
+    channels,
+    state,
+    stability,
+    peers,
+    link,
+    waits,
+    coverage,
+    ownLogs,
+    receiver,
+    repair,
+    exchange,
+    acks,
+    applier,
+    shippers,
+    poison,
+    view,
+    diverged,
+    counts,
+    stopStatus,
+  });
+}

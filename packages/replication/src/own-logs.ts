@@ -1,0 +1,228 @@
+import {
+  compareLogIds,
+  formatLogId,
+  type ByteWriter,
+  type Channel,
+  type LogId,
+  type RegionId,
+  type ShardId,
+} from "@tidemark/core";
+import type { Log, VectorEntry, Wal } from "@tidemark/wal";
+import { decideEpoch } from "./epoch-decision.ts";
+import { equalBytes } from "./equal-bytes.ts";
+import { ReplicationError } from "./errors.ts";
+import type { ReplicationLogger } from "./logger.ts";
+
+/** Writes one record: called when its batch is formed, because the numbers are given out then. */
+export type OwnEncoder = (writer: ByteWriter, lsn: number, log: LogId) => void;
+
+interface OwnChannel {
+  /** The log being written. */
+  open: Log | undefined;
+  /** The newest log of earlier runs, until it is resumed or replaced. */
+  candidate: Log | undefined;
+  readonly confirmedBy: Set<RegionId>;
+  contradicted: boolean;
+  opening: Promise<Log> | undefined;
+}
+
+/** What {@link OwnLogs} work with. */
+export interface OwnLogsOptions {
+  readonly wal: Wal;
+  readonly self: RegionId;
+  readonly shard: ShardId;
+  readonly others: readonly RegionId[];
+  readonly logger: ReplicationLogger;
+  readonly wallClock: () => number;
+  /** The highest epoch of this region that any peer reported. */
+  readonly highestEpochAtPeers: () => number;
+  /** A log begins to be written: follow it and ship it. `shipped` is what followers get by asking. */
+  readonly opened: (log: Log, shipped: number) => Promise<void>;
+  /** A log is written no more. */
+  readonly retired: (log: Log) => void;
+}
+
+/** The logs this region writes, one a channel: opened with the first write, replaced when in doubt. */
+export class OwnLogs {
+  readonly #options: OwnLogsOptions;
+  readonly #channels: Map<Channel, OwnChannel> = new Map();
+
+  constructor(options: OwnLogsOptions) {
+    this.#options = options;
+    for (const channel of ["signals", "sessions"] as const) {
+      const stored = options.wal
+        .logs()
+        .filter(
+          ({ id }) => id.region === options.self && id.shard === options.shard && id.channel === channel,
+        )
+        .toSorted((a, b) => compareLogIds(a.id, b.id));
+      this.#channels.set(channel, {
+        open: undefined,
+        candidate: stored.at(-1),
+        confirmedBy: new Set(),
+        contradicted: false,
+        opening: undefined,
+      });
+    }
+  }
+
+  /** The log of a channel that is being written, if one is. */
+  current(channel: Channel): Log | undefined {
+    return this.#channel(channel).open;
+  }
+
+  /** Whether nobody but this region may add to a log now. */
+  isOwn(id: LogId): boolean {
+    const open = this.current(id.channel);
+    return open !== undefined && compareLogIds(open.id, id) === 0;
+  }
+
+  /** The highest epoch of this region's logs that is stored here. */
+  highestEpoch(): number {
+    let highest = 0;
+    for (const { id } of this.#options.wal.logs()) {
+      if (id.region === this.#options.self) highest = Math.max(highest, id.epoch);
+    }
+    return highest;
+  }
+
+  /**
+   * Appends to the log of a channel, which is opened if need be. Resolves once the record is on disk.
+   *
+   * @throws {@link ReplicationError} `EPOCH_ROLLED` when the log failed or ended meanwhile: the record is not
+   * acknowledged. Judge it again, then append it again: it goes into a new epoch, where its numbers differ.
+   */
+  async append(
+    channel: Channel,
+    type: number,
+    encode: OwnEncoder,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<{ readonly log: LogId; readonly lsn: number }> {
+    const own = this.#channel(channel);
+    const log = own.open ?? (await this.#open(channel, own));
+    try {
+      const lsn = await log.append(type, (writer, lsn) => encode(writer, lsn, log.id), options);
+      return { log: log.id, lsn };
+    } catch (error) {
+      if (log.failed === undefined) throw error;
+      this.#retire(own, log, "it failed");
+      throw new ReplicationError("EPOCH_ROLLED", `Cannot go on writing ${formatLogId(log.id)}: it failed`, {
+        log: log.id,
+        retryable: true,
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * A peer said, in an exchange of vectors, what it holds of the logs of this region.
+   *
+   * @returns the entries that are ahead of us: parts of our own logs to fetch back.
+   */
+  async peerHolds(region: RegionId, entries: readonly VectorEntry[]): Promise<VectorEntry[]> {
+    const ahead: VectorEntry[] = [];
+    const contradicted = new Set<Channel>();
+    for (const entry of entries) {
+      const log = this.#options.wal.log(entry.log);
+      const own = this.#channel(entry.log.channel);
+      const newest = own.open ?? own.candidate;
+      if (log === undefined || entry.lsn > log.durable.lsn) {
+        ahead.push(entry);
+        // More of what we write or would write, or a later log than any we know.
+        if (newest === undefined || compareLogIds(entry.log, newest.id) >= 0)
+          contradicted.add(entry.log.channel);
+      } else if (log === newest && !(await holdsSame(log, entry))) contradicted.add(entry.log.channel);
+    }
+    for (const [channel, own] of this.#channels) {
+      if (!contradicted.has(channel)) {
+        own.confirmedBy.add(region);
+        continue;
+      }
+      own.contradicted = true;
+      if (own.open !== undefined) this.#retire(own, own.open, `region ${region} holds another end of it`);
+    }
+    return ahead;
+  }
+
+  #channel(channel: Channel): OwnChannel {
+    return this.#channels.get(channel) as OwnChannel;
+  }
+
+  #retire(own: OwnChannel, log: Log, why: string): void {
+    if (own.open !== log) return;
+    own.open = undefined;
+    own.candidate = undefined;
+    this.#options.logger.warn({ log: formatLogId(log.id) }, `This region writes a log no more: ${why}`);
+    this.#options.retired(log);
+  }
+
+  #open(channel: Channel, own: OwnChannel): Promise<Log> {
+    // Writers that arrive meanwhile share it.
+    own.opening ??= this.#openNow(channel, own).finally(() => {
+      own.opening = undefined;
+    });
+    return own.opening;
+  }
+
+  async #openNow(channel: Channel, own: OwnChannel): Promise<Log> {
+    const { wal, self, shard, others, logger, wallClock, highestEpochAtPeers, opened } = this.#options;
+    const { candidate } = own;
+    const decision = decideEpoch({
+      candidate:
+        candidate === undefined
+          ? undefined
+          : {
+              id: candidate.id,
+              durable: candidate.durable,
+              resumable: candidate.failed === undefined && this.#resumable(candidate.id),
+            },
+      others,
+      confirmedBy: own.confirmedBy,
+      contradicted: own.contradicted,
+      highestEpoch: Math.max(this.highestEpoch(), highestEpochAtPeers()),
+      wallMs: wallClock(),
+    });
+    let log: Log;
+    if (decision.kind === "resume") {
+      log = candidate as Log;
+      await opened(log, log.durable.lsn);
+      logger.info({ log: formatLogId(log.id), lsn: log.durable.lsn }, "Resumed the log of the last run");
+    } else {
+      const previous = this.#newest(channel);
+      const { epoch } = decision;
+      log = await wal.openEpoch({
+        region: self,
+        shard,
+        channel,
+        epoch,
+        ...(previous === undefined ? {} : { previous: { epoch: previous.id.epoch, ...previous.durable } }),
+      });
+      await opened(log, 0);
+      logger.info({ log: formatLogId(log.id) }, "Opened a new epoch");
+    }
+    own.open = log;
+    own.candidate = undefined;
+    own.contradicted = false;
+    return log;
+  }
+
+  #resumable(id: LogId): boolean {
+    return this.#options.wal.recovery.some((found) => compareLogIds(found.id, id) === 0 && found.resumable);
+  }
+
+  #newest(channel: Channel): Log | undefined {
+    const { self, shard, wal } = this.#options;
+    return wal
+      .logs()
+      .filter(({ id }) => id.region === self && id.shard === shard && id.channel === channel)
+      .toSorted((a, b) => compareLogIds(a.id, b.id))
+      .at(-1);
+  }
+}
+
+/** Whether the batch that ends at the peer's position has the same digest here. */
+async function holdsSame(log: Log, entry: VectorEntry): Promise<boolean> {
+  if (entry.lsn < log.first) return true;
+  const digest = entry.lsn === log.durable.lsn ? log.durable.digest : await log.digestAt(entry.lsn);
+  return digest !== undefined && equalBytes(digest.subarray(0, entry.digest.length), entry.digest);
+}

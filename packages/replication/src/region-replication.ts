@@ -1,0 +1,265 @@
+import type { Channel, Hasher, LogId, RegionId } from "@tidemark/core";
+import type { Vector } from "@tidemark/wal";
+import type { AckSchedule } from "./ack-schedule.ts";
+import type { Applier } from "./applier.ts";
+import { certify, compareCertificates, type Certificate } from "./certificate.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { Coverage, CoverageNeed, CoveragePosition } from "./coverage.ts";
+import { ReplicationError } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import type { FrameKeys } from "./frame.ts";
+import type { Frontier } from "./frontier.ts";
+import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.ts";
+import type { Link } from "./link.ts";
+import type { OwnEncoder, OwnLogs } from "./own-logs.ts";
+import type { Peer, PeerTable } from "./peer-table.ts";
+import type { PoisonBox } from "./poison.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Repair } from "./repair.ts";
+import type { Replicated } from "./replicated.ts";
+import type { ReadyOptions, Replication } from "./replication.ts";
+import type { ReplicationState } from "./replication-state.ts";
+import type { Stability } from "./stability.ts";
+import type { WaitOptions, WaitSet } from "./wait-set.ts";
+import type { WalShipper } from "./wal-shipper.ts";
+
+/** The machines and drivers of one region, wired. */
+export interface RegionReplicationParts {
+  readonly role: "member" | "follower";
+  /** A new directory that is not the first of its cluster. */
+  readonly freshDirectory: boolean;
+  readonly hasher: Hasher;
+  readonly channels: ReadonlyMap<Channel, Replicated>;
+  readonly state: ReplicationState;
+  readonly stability: Stability;
+  readonly peers: PeerTable;
+  readonly link: Link;
+  readonly waits: WaitSet;
+  readonly coverage: Coverage;
+  readonly ownLogs: OwnLogs;
+  readonly receiver: Receiver;
+  readonly repair: Repair;
+  readonly exchange: Exchange;
+  readonly acks: AckSchedule;
+  readonly applier: Applier;
+  readonly shippers: ReadonlyMap<string, WalShipper>;
+  readonly poison: PoisonBox;
+  readonly view: ClusterView;
+  readonly diverged: Set<RegionId>;
+  readonly counts: { readonly recordsApplied: number; readonly acksSent: number; readonly acksHeard: number };
+  readonly stopStatus: () => void;
+}
+
+const LEAVE_TIMEOUT_MS = 10_000;
+
+/** {@link Replication} over the machines that do the work. */
+export class RegionReplication implements Replication {
+  readonly #parts: RegionReplicationParts;
+  #joining: boolean;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: RegionReplicationParts) {
+    this.#parts = parts;
+    this.#joining = parts.freshDirectory && parts.peers.size > 0;
+  }
+
+  async append(
+    channel: Channel,
+    type: number,
+    encode: OwnEncoder,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<{ readonly log: LogId; readonly lsn: number }> {
+    options.signal?.throwIfAborted();
+    if (this.#closing !== undefined) throw closed();
+    if (this.#parts.role === "follower") {
+      throw new ReplicationError("READ_ONLY", "Cannot write here: the role of this region is follower");
+    }
+    if (this.joining) {
+      throw new ReplicationError(
+        "NOT_READY",
+        "Cannot write yet: this region has not reached the head of a member",
+        {
+          retryable: true,
+        },
+      );
+    }
+    return this.#parts.ownLogs.append(channel, type, encode, options);
+  }
+
+  ownLog(channel: Channel): LogId | undefined {
+    return this.#parts.ownLogs.current(channel)?.id;
+  }
+
+  vector(): Vector {
+    return this.#parts.state.vector();
+  }
+
+  frontier(): Frontier {
+    return this.#parts.stability.frontier;
+  }
+
+  peers(): readonly PeerState[] {
+    return this.#parts.view.peers();
+  }
+
+  async covered(need: CoverageNeed, options: WaitOptions): Promise<"covered" | readonly CoveragePosition[]> {
+    const { coverage } = this.#parts;
+    options.signal?.throwIfAborted();
+    coverage.requirePossible(need);
+    if (await this.#until(() => coverage.missing(need).length === 0, options)) return "covered";
+    return coverage.missing(need);
+  }
+
+  async acknowledged(
+    log: LogId,
+    lsn: number,
+    level: { readonly remote: number } | "all",
+    options: WaitOptions,
+  ): Promise<boolean> {
+    const { stability, peers } = this.#parts;
+    if (level === "all") return this.#until(() => stability.frontier.covers(log, lsn), options);
+    // More members than there are will never ack: waiting would only hide it.
+    if (level.remote > peers.size) return false;
+    return this.#until(() => stability.ackedBy(log, lsn) >= level.remote, options);
+  }
+
+  certificate(): Certificate {
+    const { hasher, state, channels } = this.#parts;
+    return certify(hasher, state.vector(), channels);
+  }
+
+  async requestCertificate(
+    peer: RegionId,
+    options: { readonly timeoutMs?: number } = {},
+  ): Promise<{ readonly certificate: Certificate; readonly verdict: "equal" | "behind" | "diverged" }> {
+    const { link, diverged } = this.#parts;
+    const reply = await link.ask(peer, { kind: "digests", slots: [] }, options);
+    if (reply.kind !== "digests") {
+      throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} gives no certificate`);
+    }
+    const certificate = { vector: reply.vector, digest: reply.digest };
+    // Made now, not before the question: ours moves on while theirs is on its way.
+    const verdict = compareCertificates(this.certificate(), certificate);
+    if (verdict === "diverged") diverged.add(peer);
+    if (verdict === "equal") diverged.delete(peer);
+    return { certificate, verdict };
+  }
+
+  get joining(): boolean {
+    if (this.#joining && this.#headsReached("any")) this.#joining = false;
+    return this.#joining;
+  }
+
+  async ready(options: ReadyOptions): Promise<void> {
+    const of = options.of ?? "every";
+    if (await this.#until(() => this.#headsReached(of), options)) return;
+    const waiting = [...this.#parts.peers.all()]
+      .filter((peer) => !this.#reached(peer))
+      .map(({ name }) => name);
+    throw new ReplicationError(
+      "NOT_READY",
+      `The heads of these members were not reached in time: ${waiting.join(", ")}`,
+      {
+        retryable: true,
+      },
+    );
+  }
+
+  rotateKeys(keys: FrameKeys): void {
+    this.#parts.link.codec.setKeys(keys);
+  }
+
+  health(): ReplicationHealth {
+    return this.#parts.view.health({ joining: this.joining, closed: this.#closing !== undefined });
+  }
+
+  metrics(): ReplicationMetrics {
+    const { counts, receiver, repair, shippers, poison, link, waits } = this.#parts;
+    let [framesPublished, publishFailures, receiveAheadBytes] = [0, 0, 0];
+    for (const { frames, failures } of shippers.values()) {
+      framesPublished += frames;
+      publishFailures += failures;
+    }
+    for (const { machine } of receiver.all()) receiveAheadBytes += machine.aheadBytes;
+    return {
+      ...counts,
+      framesPublished,
+      publishFailures,
+      batchesStored: receiver.counts.stored,
+      duplicatesHeld: receiver.counts.held,
+      batchesAhead: receiver.counts.ahead,
+      batchesDropped: receiver.counts.dropped,
+      rangesAsked: repair.requests,
+      poisonFrames: poison.report().total,
+      unsignedFramesAccepted: link.codec.unsignedAccepted,
+      waiting: waits.size,
+      receiveAheadBytes,
+    };
+  }
+
+  close(options: { readonly leave?: boolean; readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close({
+    leave = false,
+    timeoutMs = LEAVE_TIMEOUT_MS,
+  }: {
+    leave?: boolean;
+    timeoutMs?: number;
+  }): Promise<void> {
+    const {
+      acks,
+      stopStatus,
+      repair,
+      shippers,
+      receiver,
+      link,
+      exchange,
+      applier,
+      waits,
+      ownLogs,
+      stability,
+    } = this.#parts;
+    if (leave) {
+      const own = (["signals", "sessions"] as const).flatMap((channel) => ownLogs.current(channel) ?? []);
+      const drained = (): boolean => own.every(({ id, durable }) => stability.ackedByAll(id) >= durable.lsn);
+      await waits.until(drained, { timeoutMs });
+    }
+    waits.fail(closed());
+    await acks.close();
+    stopStatus();
+    const shipping = [...shippers.values()].map((shipper) => shipper.close());
+    const repairing = repair.close();
+    await link.close();
+    await Promise.all([...shipping, repairing, exchange.close()]);
+    await receiver.close();
+    applier.close();
+  }
+
+  #until(met: () => boolean, options: WaitOptions): Promise<boolean> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    return this.#parts.waits.until(met, options);
+  }
+
+  #headsReached(of: "every" | "any"): boolean {
+    const peers = [...this.#parts.peers.all()];
+    if (peers.length === 0) return true;
+    return of === "every"
+      ? peers.every((peer) => this.#reached(peer))
+      : peers.some((peer) => this.#reached(peer));
+  }
+
+  #reached(peer: Peer): boolean {
+    return peer.head !== undefined && this.#parts.state.covers(peer.head);
+  }
+}
+
+function closed(): ReplicationError {
+  return new ReplicationError("REPLICATION_CLOSED", "Replication was closed");
+}

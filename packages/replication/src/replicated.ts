@@ -1,0 +1,20 @@
+import type { Channel } from "@tidemark/core";
+import type { WalBatch } from "@tidemark/wal";
+import type { Frontier } from "./frontier.ts";
+
+/** What replication drives: the state of one channel. It knows ops; replication does not. */
+export interface Replicated {
+  readonly channel: Channel;
+  /** The newest op format its fold knows, from 1. */
+  readonly foldVersion: number;
+  /** Folds a durable batch: every record of every log once, in LSN order per log, own logs too. */
+  apply(batch: WalBatch): void;
+  /** The stability frontier moved. */
+  stable(frontier: Frontier): void;
+  /** All of the state at the vector of this moment. */
+  snapshot(): Uint8Array;
+  /** Replaces the state. */
+  restore(bytes: Uint8Array): void;
+  /** 32 bytes that depend on the set of applied ops and on nothing else. */
+  digest(): Uint8Array;
+}

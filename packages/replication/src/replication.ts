@@ -1,0 +1,107 @@
+import type { ByteWriter, Channel, Hasher, LogId, RegionId, ShardId } from "@tidemark/core";
+import type { Transport } from "@tidemark/transport";
+import type { Timers, Vector, Wal } from "@tidemark/wal";
+import type { Certificate } from "./certificate.ts";
+import type { CoverageNeed, CoveragePosition } from "./coverage.ts";
+import type { ClusterKey, FrameKeys } from "./frame.ts";
+import type { Frontier } from "./frontier.ts";
+import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.ts";
+import type { ReplicationLimits } from "./limits.ts";
+import type { ReplicationLogger } from "./logger.ts";
+import type { Membership } from "./membership.ts";
+import type { Replicated } from "./replicated.ts";
+import type { WaitOptions } from "./wait-set.ts";
+
+/** What a region's replication is made of. Wal and transport are borrowed: whoever opened them closes them. */
+export interface OpenReplicationOptions {
+  readonly wal: Wal;
+  readonly transport: Transport;
+  readonly hasher: Hasher;
+  readonly self: RegionId;
+  /** The shard whose logs this region writes. @defaultValue 0 */
+  readonly shard?: ShardId;
+  readonly membership: Membership;
+  /** The first signs, both are accepted. @defaultValue none: tags show damage only */
+  readonly clusterKeys?: readonly ClusterKey[];
+  /** While a key is being turned on. @defaultValue false */
+  readonly acceptUnsigned?: boolean;
+  /** The first step of turning a key on: it is known and not used to sign. @defaultValue false */
+  readonly sendUnsigned?: boolean;
+  /** A follower applies and acks, and refuses to write. @defaultValue "member" */
+  readonly role?: "member" | "follower";
+  /** This region is the first: a new directory need not reach the head of a member. @defaultValue false */
+  readonly bootstrap?: boolean;
+  /** Channels without a state are stored and served, not folded. */
+  readonly channels: { readonly sessions: Replicated; readonly signals?: Replicated };
+  /** What the restored state covers: the vector of its checkpoint. @defaultValue empty: all logs are replayed */
+  readonly applied?: Vector;
+  readonly timers: Timers;
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly limits?: Partial<ReplicationLimits>;
+  readonly logger?: ReplicationLogger;
+  /** Wall milliseconds: for the number of a new epoch, and nothing else. */
+  readonly wallClock: () => number;
+}
+
+/** How long {@link Replication.ready} waits, and for whom. */
+export interface ReadyOptions extends WaitOptions {
+  /** `every`: the head of each other member was reached; `any`: of one. @defaultValue "every" */
+  readonly of?: "every" | "any";
+}
+
+/** The replication of one region. */
+export interface Replication {
+  /**
+   * Appends to this region's own log, which is opened or rolled when needed before the write is formed.
+   * Resolves once the record is on disk and applied.
+   *
+   * `encode` is called when the batch is formed, with the numbers the record gets; what it throws rejects
+   * this call alone.
+   *
+   * @throws ReplicationError `EPOCH_ROLLED` (judge the write again, then append it again), `READ_ONLY`,
+   * `NOT_READY`, `REPLICATION_CLOSED`; errors of the log are passed on.
+   */
+  append(
+    channel: Channel,
+    type: number,
+    encode: (writer: ByteWriter, lsn: number, log: LogId) => void,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<{ readonly log: LogId; readonly lsn: number }>;
+  /** The log this region writes, once it has written. */
+  ownLog(channel: Channel): LogId | undefined;
+  /** What is durable and applied here, exactly as of this moment: what a checkpoint taken now covers. */
+  vector(): Vector;
+  frontier(): Frontier;
+  peers(): readonly PeerState[];
+  /**
+   * Waits until all positions are applied here.
+   *
+   * @returns `"covered"`, or at the deadline what is missing.
+   * @throws ReplicationError `POSITION_UNKNOWN` at once when no waiting can help.
+   */
+  covered(need: CoverageNeed, options: WaitOptions): Promise<"covered" | readonly CoveragePosition[]>;
+  /** Waits until `remote` other members acked a position, or until it is stable (`"all"`). False: not confirmed yet. */
+  acknowledged(
+    log: LogId,
+    lsn: number,
+    level: { readonly remote: number } | "all",
+    options: WaitOptions,
+  ): Promise<boolean>;
+  certificate(): Certificate;
+  /** Asks a peer for its certificate and compares: equal vectors with unequal digests are `DIVERGED`, in health. */
+  requestCertificate(
+    peer: RegionId,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<{ readonly certificate: Certificate; readonly verdict: "equal" | "behind" | "diverged" }>;
+  /** A new directory that has not reached the head of any member: serve neither reads nor writes. */
+  readonly joining: boolean;
+  /** Waits for the heads of members. @throws ReplicationError `NOT_READY` (retryable) at the deadline. */
+  ready(options: ReadyOptions): Promise<void>;
+  /** Replaces the cluster keys, between two frames. */
+  rotateKeys(keys: FrameKeys): void;
+  health(): ReplicationHealth;
+  metrics(): ReplicationMetrics;
+  /** Sends a last ack, settles every wait, leaves nothing running; idempotent. `leave` first waits until all own records are at every member. */
+  close(options?: { readonly leave?: boolean; readonly timeoutMs?: number }): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

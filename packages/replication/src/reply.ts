@@ -1,0 +1,115 @@
+import { ByteReader, ByteWriter } from "@tidemark/core";
+import { Vector } from "@tidemark/wal";
+import { readAck, writeAck, type Ack } from "./ack.ts";
+import { decoding } from "./decoding.ts";
+import { FRAME_OVERHEAD_BYTES } from "./frame.ts";
+import { decodeMembership, encodeMembership, type Membership } from "./membership.ts";
+import { MEMBERSHIP_DIGEST_BYTES, NONCE_BYTES, REQUEST_KIND } from "./request.ts";
+
+/** What a frame that carries a range adds to its batches. */
+export const RANGE_REPLY_OVERHEAD_BYTES: number = FRAME_OVERHEAD_BYTES + NONCE_BYTES + 2;
+const STATE_DIGEST_BYTES = 32;
+
+/** Why a peer does not answer with what was asked. */
+export type Refusal = "not-held" | "trimmed" | "unsupported" | "not-a-member";
+const REFUSAL_CODE: { readonly [refusal in Refusal]: number } = {
+  "not-held": 1,
+  trimmed: 2,
+  unsupported: 3,
+  "not-a-member": 4,
+};
+const REFUSAL_OF = new Map<number, Refusal>(
+  (Object.keys(REFUSAL_CODE) as Refusal[]).map((refusal) => [REFUSAL_CODE[refusal], refusal]),
+);
+
+/** An answer. `batches` is a view into the bytes that arrived. */
+export type Reply =
+  | { readonly kind: "range"; readonly batches: Uint8Array }
+  | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
+  | { readonly kind: "digests"; readonly vector: Vector; readonly digest: Uint8Array }
+  | { readonly kind: "membership"; readonly membership: Membership }
+  | { readonly kind: "refused"; readonly of: number; readonly refusal: Refusal; readonly first: number };
+
+/**
+ * The body of a reply frame: the nonce 8 of the request, its kind u8, status u8, then when the status is 0:
+ *
+ * | kind | name | fields |
+ * | ---: | :--- | :--- |
+ * | 1 | range | whole batches, verbatim |
+ * | 2 | vectors | membership digest 16, ack |
+ * | 3 | digests | vector, state digest 32 |
+ * | 6 | membership | the list, canonical |
+ *
+ * Another status is a refusal (1 not held, 2 trimmed, 3 unsupported, 4 not a member) and a varint: the
+ * first LSN still held, or 0.
+ */
+export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
+  const writer = new ByteWriter(reply.kind === "range" ? reply.batches.length + 16 : 256);
+  writer.raw(nonce);
+  if (reply.kind === "refused") {
+    writer.u8(reply.of);
+    writer.u8(REFUSAL_CODE[reply.refusal]);
+    writer.varint(reply.first);
+    return writer.take();
+  }
+  writer.u8(REQUEST_KIND[reply.kind]);
+  writer.u8(0);
+  switch (reply.kind) {
+    case "range":
+      writer.raw(reply.batches);
+      break;
+    case "vectors":
+      writer.raw(reply.membershipDigest);
+      writeAck(writer, reply.ack);
+      break;
+    case "digests":
+      reply.vector.write(writer);
+      writer.raw(reply.digest);
+      break;
+    case "membership":
+      writer.raw(encodeMembership(reply.membership));
+      break;
+  }
+  return writer.take();
+}
+
+/** The inverse of {@link encodeReply}. @throws `ReplicationError` `MESSAGE_MALFORMED`. */
+export function decodeReply(bytes: Uint8Array): { readonly nonce: Uint8Array; readonly reply: Reply } {
+  return decoding("a reply", () => {
+    const reader = new ByteReader(bytes);
+    const nonce = reader.view(NONCE_BYTES).slice();
+    const reply = readReply(reader);
+    reader.finish();
+    return { nonce, reply };
+  });
+}
+
+function readReply(reader: ByteReader): Reply {
+  const kind = reader.u8();
+  const status = reader.u8();
+  if (status !== 0) {
+    const refusal = REFUSAL_OF.get(status);
+    if (refusal === undefined) return reader.fail(`Cannot read a reply of status ${status}`);
+    return { kind: "refused", of: kind, refusal, first: reader.varint() };
+  }
+  switch (kind) {
+    case REQUEST_KIND.range:
+      return { kind: "range", batches: reader.view(reader.remaining) };
+    case REQUEST_KIND.vectors:
+      return {
+        kind: "vectors",
+        membershipDigest: reader.view(MEMBERSHIP_DIGEST_BYTES).slice(),
+        ack: readAck(reader),
+      };
+    case REQUEST_KIND.digests:
+      return {
+        kind: "digests",
+        vector: Vector.read(reader),
+        digest: reader.view(STATE_DIGEST_BYTES).slice(),
+      };
+    case REQUEST_KIND.membership:
+      return { kind: "membership", membership: decodeMembership(reader.view(reader.remaining)) };
+    default:
+      return reader.fail(`Cannot read a reply of kind ${kind}`);
+  }
+}

@@ -1,0 +1,132 @@
+import { ByteReader, ByteWriter, type LogId } from "@tidemark/core";
+import { readAck, writeAck, type Ack } from "./ack.ts";
+import { decoding } from "./decoding.ts";
+import { readLogId, writeLogId } from "./log-id-codec.ts";
+import { SLOT_COUNT } from "./shard-router.ts";
+
+/** Bytes of the number a reply repeats, so that an old reply is worth nothing. */
+export const NONCE_BYTES = 8;
+/** Bytes of a membership digest in a vectors request and reply. */
+export const MEMBERSHIP_DIGEST_BYTES = 16;
+const TOKEN_BYTES_MAX = 4_096;
+const PSEUDONYM_BYTES_MAX = 64;
+
+/** The number of each kind of question. */
+export const REQUEST_KIND = {
+  range: 1,
+  vectors: 2,
+  digests: 3,
+  snapshot: 4,
+  keys: 5,
+  membership: 6,
+} as const;
+
+/** A question to one peer. */
+export type Request =
+  /** Whole batches that cover `from` to `to`. */
+  | { readonly kind: "range"; readonly log: LogId; readonly from: number; readonly to: number }
+  /** What do you hold? Carries what the asker holds, so that one round trip tells both. */
+  | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
+  /** State digests: of these slots, or with none the whole state at its vector. */
+  | { readonly kind: "digests"; readonly slots: readonly number[] }
+  /** A snapshot, from the beginning or from a token. */
+  | { readonly kind: "snapshot"; readonly token: Uint8Array }
+  /** The keys of users, by pseudonym. */
+  | { readonly kind: "keys"; readonly pseudonyms: readonly Uint8Array[] }
+  /** The list of members: the one question a region without a cluster may ask. */
+  | { readonly kind: "membership" };
+
+/**
+ * The body of a request frame: nonce 8, kind u8, then by kind:
+ *
+ * | kind | name | fields |
+ * | ---: | :--- | :--- |
+ * | 1 | range | log (region u16, shard u16, epoch u32, channel u8), from varint, to varint |
+ * | 2 | vectors | membership digest 16, ack |
+ * | 3 | digests | varint count, then slots, u16, ascending |
+ * | 4 | snapshot | resume token `bytes`, at most 4,096 |
+ * | 5 | keys | varint count, then pseudonyms `bytes`, each at most 64 |
+ * | 6 | membership | |
+ */
+export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
+  if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has 8 bytes: ${nonce.length}`);
+  const writer = new ByteWriter();
+  writer.raw(nonce);
+  writer.u8(REQUEST_KIND[request.kind]);
+  switch (request.kind) {
+    case "range":
+      writeLogId(writer, request.log);
+      writer.varint(request.from);
+      writer.varint(request.to);
+      break;
+    case "vectors":
+      writer.raw(request.membershipDigest);
+      writeAck(writer, request.ack);
+      break;
+    case "digests":
+      writer.varint(request.slots.length);
+      for (const slot of request.slots) writer.u16(slot);
+      break;
+    case "snapshot":
+      writer.prefixed(request.token);
+      break;
+    case "keys":
+      writer.varint(request.pseudonyms.length);
+      for (const pseudonym of request.pseudonyms) writer.prefixed(pseudonym);
+      break;
+    case "membership":
+      break;
+  }
+  return writer.take();
+}
+
+/** The inverse of {@link encodeRequest}. @throws `ReplicationError` `MESSAGE_MALFORMED`. */
+export function decodeRequest(bytes: Uint8Array): { readonly nonce: Uint8Array; readonly request: Request } {
+  return decoding("a request", () => {
+    const reader = new ByteReader(bytes);
+    const nonce = reader.view(NONCE_BYTES).slice();
+    const request = readRequest(reader);
+    reader.finish();
+    return { nonce, request };
+  });
+}
+
+function readRequest(reader: ByteReader): Request {
+  const kind = reader.u8();
+  switch (kind) {
+    case REQUEST_KIND.range: {
+      const log = readLogId(reader);
+      const [from, to] = [reader.varint(), reader.varint()];
+      if (from < 1 || to < from) reader.fail("Cannot accept a range that is empty or begins before 1");
+      return { kind: "range", log, from, to };
+    }
+    case REQUEST_KIND.vectors:
+      return {
+        kind: "vectors",
+        membershipDigest: reader.view(MEMBERSHIP_DIGEST_BYTES).slice(),
+        ack: readAck(reader),
+      };
+    case REQUEST_KIND.digests: {
+      const slots: number[] = [];
+      for (let count = reader.count(2); count > 0; count--) {
+        const slot = reader.u16();
+        if (slot >= SLOT_COUNT || slot <= (slots.at(-1) ?? -1)) reader.fail("Cannot accept this slot here");
+        slots.push(slot);
+      }
+      return { kind: "digests", slots };
+    }
+    case REQUEST_KIND.snapshot:
+      return { kind: "snapshot", token: reader.prefixed(TOKEN_BYTES_MAX).slice() };
+    case REQUEST_KIND.keys: {
+      const pseudonyms: Uint8Array[] = [];
+      for (let count = reader.count(1); count > 0; count--) {
+        pseudonyms.push(reader.prefixed(PSEUDONYM_BYTES_MAX).slice());
+      }
+      return { kind: "keys", pseudonyms };
+    }
+    case REQUEST_KIND.membership:
+      return { kind: "membership" };
+    default:
+      return reader.fail(`Cannot read a request of kind ${kind}`);
+  }
+}

@@ -1,0 +1,122 @@
+import { formatLogId, type RegionId } from "@tidemark/core";
+import { BATCH_HEADER_BYTES, decodeBatchHeader, type Log, type Timers } from "@tidemark/wal";
+import { Backoff } from "./backoff.ts";
+import type { ReplicationLimits } from "./limits.ts";
+import type { Link } from "./link.ts";
+import type { ReplicationLogger } from "./logger.ts";
+import { ShipWindow } from "./ship-window.ts";
+import { frameSubject } from "./subject.ts";
+
+/** Publishes the durable batches of one own log, as the bytes the log wrote. */
+export class WalShipper {
+  readonly log: Log;
+  readonly window: ShipWindow;
+  /** Frames the medium took. */
+  frames: number = 0;
+  /** Publishes that failed and were tried again. */
+  failures: number = 0;
+  readonly #link: Link;
+  readonly #logger: ReplicationLogger;
+  readonly #subject: string;
+  readonly #frameBytes: number;
+  readonly #backoff: Backoff;
+  readonly #stopCommits: () => void;
+  #running: boolean = false;
+  #done: Promise<void> = Promise.resolve();
+  #closed: boolean = false;
+
+  constructor(options: {
+    readonly log: Log;
+    /** What followers get by asking, because it was there before. */
+    readonly shipped: number;
+    readonly followers: readonly RegionId[];
+    readonly link: Link;
+    readonly timers: Timers;
+    readonly limits: ReplicationLimits;
+    readonly logger: ReplicationLogger;
+    /** Bytes of batches that fit a frame. */
+    readonly frameBytes: number;
+  }) {
+    const { log, shipped, followers, limits, frameBytes } = options;
+    this.log = log;
+    this.#link = options.link;
+    this.#logger = options.logger;
+    this.#frameBytes = frameBytes;
+    this.#subject = frameSubject(log.id.channel, log.id.region, log.id.shard);
+    this.#backoff = new Backoff(options.timers, limits.retryMs);
+    this.window = new ShipWindow({ windowBytes: limits.shipWindowBytes, frameBytes, shipped, followers });
+    this.window.durable = log.durable.lsn;
+    this.#stopCommits = log.onCommit((batch) => {
+      this.window.committed(batch.firstLsn, batch.lastLsn, batch.bytes);
+      this.#kick();
+    });
+    this.#kick();
+  }
+
+  /** A follower holds the log up to `lsn`. */
+  acknowledged(region: RegionId, lsn: number): void {
+    this.window.acknowledged(region, lsn);
+    this.#kick();
+  }
+
+  /** Publishes no more; resolves once nothing is under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopCommits();
+    await this.#done;
+  }
+
+  #kick(): void {
+    if (this.#closed || this.#running) return;
+    this.#running = true;
+    this.#done = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const effect = this.#closed ? undefined : this.window.next();
+      if (effect === undefined) {
+        // In the same turn as the look at the window: a commit after it starts a new run.
+        this.#running = false;
+        return;
+      }
+      try {
+        let parts: readonly Uint8Array[];
+        let last: number;
+        if (effect.kind === "publish") ({ parts, last } = effect);
+        else {
+          const bytes = await this.log.readBatches(effect.from, effect.to, this.#frameBytes);
+          last = lastLsnOf(bytes);
+          this.window.reading(last, bytes.length);
+          parts = [bytes];
+        }
+        await this.#link.publish(this.#subject, this.log.id.channel, parts, {
+          epoch: this.log.id.epoch,
+          last,
+        });
+        this.window.published();
+        this.frames += 1;
+        this.#backoff.reset();
+      } catch (error) {
+        this.window.failed();
+        if (this.#closed || this.#link.signal.aborted) return;
+        this.failures += 1;
+        if (this.failures === 1) {
+          this.#logger.warn({ log: formatLogId(this.log.id), err: error }, "Publishing failed: trying again");
+        }
+        await this.#backoff.pause(this.#link.signal);
+      }
+    }
+  }
+}
+
+/** The last LSN of whole batches: of the header of the last one. */
+function lastLsnOf(bytes: Uint8Array): number {
+  let last = 0;
+  for (let at = 0; at < bytes.length;) {
+    const header = decodeBatchHeader(bytes, at);
+    last = header.firstLsn + header.recordCount - 1;
+    at += BATCH_HEADER_BYTES + header.payloadBytes;
+  }
+  return last;
+}

@@ -1,0 +1,130 @@
+import { nobleHasher, regionId, shardId } from "@tidemark/core";
+import {
+  createInProcessNetwork,
+  type InProcessNetwork,
+  type InProcessNetworkOptions,
+} from "@tidemark/transport-inprocess";
+import type { Transport } from "@tidemark/transport";
+import { memoryFs, openWal, type Wal } from "@tidemark/wal";
+import {
+  openReplication,
+  type Membership,
+  type OpenReplicationOptions,
+  type Replication,
+} from "../src/index.ts";
+import { ModelState } from "./model-state.ts";
+import { VirtualTimers } from "./virtual-timers.ts";
+
+type Disk = ReturnType<typeof memoryFs>;
+
+/** One running region of a test. */
+export interface Node {
+  readonly name: string;
+  readonly wal: Wal;
+  readonly transport: Transport;
+  readonly state: ModelState;
+  readonly replication: Replication;
+}
+
+/** What a test may say about a region it opens. */
+export type NodeOptions = Partial<OpenReplicationOptions> & { readonly state?: ModelState };
+
+/** Regions a, b, c … over disks in memory, one network and virtual time. */
+export class TestCluster implements AsyncDisposable {
+  readonly timers: VirtualTimers = new VirtualTimers();
+  readonly network: InProcessNetwork;
+  readonly disks: Map<string, Disk> = new Map();
+  readonly nodes: Map<string, Node> = new Map();
+  membership: Membership;
+  wallMs = 1_790_000_000_000;
+  #random = 1;
+
+  constructor(names: readonly string[], options: InProcessNetworkOptions = {}) {
+    this.network = createInProcessNetwork({
+      ...options,
+      setTimer: (ms, run) => this.timers.setTimer(ms, run),
+    });
+    this.membership = {
+      version: 1,
+      regions: new Map(names.map((name, at) => [name, regionId(at + 1)])),
+      seed: new Uint8Array(16).fill(7),
+      shards: 1,
+    };
+  }
+
+  /** Opens all of them and lets them find each other. */
+  static async of(names: readonly string[], options: InProcessNetworkOptions = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(names, options);
+    for (const name of names) await cluster.open(name);
+    await cluster.timers.advance(50);
+    return cluster;
+  }
+
+  disk(name: string): Disk {
+    let disk = this.disks.get(name);
+    if (disk === undefined) this.disks.set(name, (disk = memoryFs({ seed: 1 })));
+    return disk;
+  }
+
+  node(name: string): Node {
+    return this.nodes.get(name)!;
+  }
+
+  async open(name: string, options: NodeOptions = {}): Promise<Node> {
+    const wal = await openWal({ fs: this.disk(name), dir: "data", hasher: nobleHasher });
+    const transport = options.transport ?? this.network.join(name);
+    const state = options.state ?? new ModelState();
+    const replication = await openReplication({
+      wal,
+      transport,
+      hasher: nobleHasher,
+      self: this.membership.regions.get(name)!,
+      shard: shardId(0),
+      membership: this.membership,
+      bootstrap: name === "a",
+      channels: { sessions: state },
+      timers: this.timers,
+      randomBytes: (count) => this.#bytes(count),
+      wallClock: () => this.wallMs + this.timers.now(),
+      ...options,
+    });
+    const node = { name, wal, transport, state, replication };
+    this.nodes.set(name, node);
+    return node;
+  }
+
+  /** Writes texts, one after the other awaited together. */
+  async write(name: string, ...texts: string[]): Promise<{ lsn: number; log: { epoch: number } }[]> {
+    const { replication } = this.node(name);
+    return this.timers.until(
+      Promise.all(
+        texts.map((text) =>
+          replication.append("sessions", 2, (writer) => writer.raw(new TextEncoder().encode(text))),
+        ),
+      ),
+    );
+  }
+
+  /** Stops a region in good order. */
+  async stop(name: string): Promise<void> {
+    const { replication, transport, wal } = this.node(name);
+    await this.timers.until(replication.close());
+    await transport.close();
+    await wal.close();
+    this.nodes.delete(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of this.nodes.keys()) await this.stop(name);
+    await this.network.close();
+  }
+
+  #bytes(count: number): Uint8Array {
+    const bytes = new Uint8Array(count);
+    for (let at = 0; at < count; at++) {
+      this.#random = (Math.imul(this.#random, 1_103_515_245) + 12_345) >>> 0;
+      bytes[at] = this.#random >>> 16;
+    }
+    return bytes;
+  }
+}
