@@ -1,2 +1,4 @@
-export * from "./errors.ts";
+export * from "./service.ts";
+export * from "./subscription.ts";
+export * from "./transport-error.ts";
 export * from "./transport.ts";
