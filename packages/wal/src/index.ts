@@ -1,1 +1,33 @@
-export {};
+export {
+  BATCH_DIGEST_BYTES,
+  BATCH_HEADER_BYTES,
+  BATCH_PAYLOAD_BYTES_MAX,
+  BATCH_VERSION,
+  decodeBatchHeader,
+  type BatchHeader,
+} from "./batch-header.ts";
+export {
+  RECORD_TYPE,
+  WalBatch,
+  decodeBatch,
+  decodeBatches,
+  forEachRecord,
+  type DecodeBatchOptions,
+  type RecordVisitor,
+  type WalRecord,
+} from "./batch.ts";
+export * from "./checkpoint.ts";
+export type { AppendOptions, NewRecord, RecordEncoder } from "./commit-queue.ts";
+export type { Durability } from "./durability.ts";
+export * from "./epoch-open.ts";
+export * from "./errors.ts";
+export type { WalFile, WalFileMode, WalFs, WalLock } from "./file-system.ts";
+export { type Log, type LogPosition, type QueueState, type ReadOptions } from "./log.ts";
+export type { Logger } from "./logger.ts";
+export * from "./memory-fs.ts";
+export type { Corruption, LogRecovery, NotResumableReason, TornTail } from "./recovery.ts";
+export { formatSegmentName, parseSegmentName, type SegmentName } from "./segment-name.ts";
+export type { Timers } from "./timers.ts";
+export * from "./vector.ts";
+export { openWal, type CreateLogOptions, type EpochOptions, type Wal, type WalOptions } from "./wal.ts";
+export { decodeWatermark, encodeWatermark, type Watermark, type WatermarkEntry } from "./watermark.ts";

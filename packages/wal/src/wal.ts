@@ -1,0 +1,329 @@
+import { compareLogIds, formatLogId, logId, type Channel, type Hasher, type LogId } from "@tidemark/core";
+import { BATCH_DIGEST_BYTES, BATCH_HEADER_BYTES, BATCH_PAYLOAD_BYTES_MAX } from "./batch-header.ts";
+import { RECORD_TYPE } from "./batch.ts";
+import { durabilityCode, syncDelayMs, type Durability } from "./durability.ts";
+import { encodeEpochOpen, type EpochEnd } from "./epoch-open.ts";
+import { WalError } from "./errors.ts";
+import { Extent } from "./extent.ts";
+import type { WalFs, WalLock } from "./file-system.ts";
+import { LogTail, type LogTailState } from "./log-tail.ts";
+import type { Log, LogPosition } from "./log.ts";
+import type { Logger } from "./logger.ts";
+import {
+  listLogs,
+  recoverLog,
+  type LogRecovery,
+  type NotResumableReason,
+  type RecoveredLog,
+} from "./recovery.ts";
+import type { Timers } from "./timers.ts";
+import { Vector } from "./vector.ts";
+import { WalLog } from "./wal-log.ts";
+import { DURABILITY_CODE, readWatermark, writeWatermark, type WatermarkEntry } from "./watermark.ts";
+
+/** Options of {@link openWal}. */
+export interface WalOptions {
+  readonly fs: WalFs;
+  /** The directory; made if it does not exist. */
+  readonly dir: string;
+  readonly hasher: Hasher;
+  /** Where segments rotate. @defaultValue 16 MiB */
+  readonly segmentBytes?: number;
+  /** The largest batch, header included. @defaultValue 1 MiB less 4 KiB: one fits a frame of 1 MiB */
+  readonly batchBytesMax?: number;
+  /** @defaultValue 16 MiB */
+  readonly queueBytesMax?: number;
+  /** @defaultValue 65,536 */
+  readonly queueRecordsMax?: number;
+  /** @defaultValue "always" */
+  readonly durability?: Durability;
+  /** Needed for deadlines, for the weaker durabilities, and to write the watermark when idle. */
+  readonly timers?: Timers;
+  readonly logger?: Logger;
+  /** What a checkpoint covers: segments wholly below are not scanned. */
+  readonly scanFrom?: Vector;
+}
+
+/** What {@link Wal.openEpoch} opens. */
+export interface EpochOptions {
+  readonly region: number;
+  readonly shard: number;
+  readonly channel: Channel;
+  /** Above every epoch of this region, shard and channel that is held here. */
+  readonly epoch: number;
+  /** Up to where the epoch before is held. */
+  readonly previous?: EpochEnd;
+}
+
+/** Where a log begins that does not begin at LSN 1: after a snapshot. */
+export interface CreateLogOptions {
+  /** The position the first batch must continue; 8 bytes of digest will do. */
+  readonly after?: LogPosition;
+}
+
+/** All logs of one directory. */
+export interface Wal {
+  /** What opening found, one for each stored log. */
+  readonly recovery: readonly LogRecovery[];
+  logs(): readonly Log[];
+  log(id: LogId): Log | undefined;
+  /** Adds a log that this directory has not held yet. @throws `WalError` `WAL_LOG_EXISTS`. */
+  createLog(id: LogId, options?: CreateLogOptions): Promise<Log>;
+  /** Creates an own log and makes its first record durable, which names the epoch before it. */
+  openEpoch(options: EpochOptions): Promise<Log>;
+  /** How far every log is durable here; logs that are empty are left out. */
+  vector(): Vector;
+  segmentCount(): number;
+  /** Writes what is queued, notes that this run ended in order, and lets others open the directory. */
+  close(): Promise<void>;
+}
+
+const CHANNELS: readonly Channel[] = ["signals", "sessions"];
+const WATERMARK_LAG_MS = 1000;
+const DEFAULTS = {
+  segmentBytes: 16 * 1024 * 1024,
+  batchBytesMax: 1020 * 1024,
+  queueBytesMax: 16 * 1024 * 1024,
+  queueRecordsMax: 65_536,
+  durability: "always",
+} as const;
+
+/**
+ * Opens the logs of a directory: takes the lock, recovers every log, makes durable what it keeps.
+ *
+ * A log that recovery refuses does not stop the others: it is there with `failed` set, and what is good in it can be
+ * read.
+ *
+ * @throws {@link WalError} `WAL_LOCKED` with the holder.
+ */
+export async function openWal(options: WalOptions): Promise<Wal> {
+  const wal = new DirectoryWal({ ...DEFAULTS, ...options });
+  await wal.open();
+  return wal;
+}
+
+type FilledOptions = WalOptions & Required<Pick<WalOptions, keyof typeof DEFAULTS>>;
+
+class DirectoryWal implements Wal {
+  recovery: readonly LogRecovery[] = [];
+  readonly #options: FilledOptions;
+  readonly #logs = new Map<string, WalLog>();
+  readonly #tails = new Map<string, LogTail>();
+  /** Never lowered, also for logs that recovery refused. */
+  readonly #watermark = new Map<string, WatermarkEntry>();
+  #lock: WalLock | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  #cancelSave: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: FilledOptions) {
+    const { durability, timers, batchBytesMax } = options;
+    if (durability !== "always" && timers === undefined)
+      throw new TypeError("A weak durability needs timers");
+    if (batchBytesMax <= BATCH_HEADER_BYTES || batchBytesMax > BATCH_PAYLOAD_BYTES_MAX) {
+      throw new RangeError(
+        `batchBytesMax must be above 64 and at most ${BATCH_PAYLOAD_BYTES_MAX}: ${batchBytesMax}`,
+      );
+    }
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    const { fs, dir } = this.#options;
+    await fs.mkdir(dir);
+    this.#lock = await fs.lock(dir);
+    try {
+      await this.#recover();
+    } catch (error) {
+      await this.#lock.release();
+      throw error;
+    }
+  }
+
+  logs(): readonly Log[] {
+    return [...this.#logs.values()].toSorted((a, b) => compareLogIds(a.id, b.id));
+  }
+
+  log(id: LogId): Log | undefined {
+    return this.#logs.get(formatLogId(id));
+  }
+
+  async createLog(id: LogId, options: CreateLogOptions = {}): Promise<Log> {
+    this.#checkOpen();
+    const key = formatLogId(id);
+    if (this.#logs.has(key))
+      throw new WalError("WAL_LOG_EXISTS", `Cannot create ${key}: it exists`, { log: id });
+    const durable = options.after ?? { lsn: 0, digest: new Uint8Array(BATCH_DIGEST_BYTES) };
+    const state = { id, extents: [], durable, failed: undefined, segment: undefined };
+    const log = this.#add(state, durable.lsn + 1, undefined);
+    try {
+      await (this.#tails.get(key) as LogTail).open();
+      // A base above zero is nowhere else until the first batch comes.
+      if (durable.lsn > 0) await this.#save(false);
+    } catch (error) {
+      this.#logs.delete(key);
+      this.#tails.delete(key);
+      throw error;
+    }
+    return log;
+  }
+
+  async openEpoch(options: EpochOptions): Promise<Log> {
+    const { region, shard, channel, epoch, previous } = options;
+    for (const { id } of this.#logs.values()) {
+      if (id.region === region && id.shard === shard && id.channel === channel && id.epoch >= epoch) {
+        throw new WalError("WAL_LOG_EXISTS", `Cannot open epoch ${epoch}: epoch ${id.epoch} is held`, {
+          log: id,
+        });
+      }
+    }
+    const log = await this.createLog(logId(region, shard, epoch, channel));
+    await log.append(RECORD_TYPE.epochOpen, encodeEpochOpen(previous));
+    return log;
+  }
+
+  vector(): Vector {
+    const held = [...this.#logs.values()].filter((log) => log.durable.lsn > 0);
+    return Vector.of(held.map((log) => ({ log: log.id, lsn: log.durable.lsn, digest: log.durable.digest })));
+  }
+
+  segmentCount(): number {
+    let count = 0;
+    for (const tail of this.#tails.values())
+      count += new Set(tail.extents.map((extent) => extent.segment)).size;
+    return count;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelSave?.();
+    this.#cancelSave = undefined;
+    try {
+      await Promise.all([...this.#logs.values()].map((log) => log.close()));
+      await this.#save(true);
+    } finally {
+      await this.#lock?.release();
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const { fs, dir, hasher, scanFrom } = this.#options;
+    const watermark = await readWatermark(fs, dir, hasher);
+    const known = watermark === undefined || watermark === "damaged" ? [] : watermark.entries;
+    for (const entry of known) this.#watermark.set(formatLogId(entry.log), entry);
+    const weak =
+      watermark !== undefined &&
+      watermark !== "damaged" &&
+      !watermark.clean &&
+      watermark.durability !== DURABILITY_CODE.always;
+    const watermarkLost = watermark === undefined || watermark === "damaged";
+    const recovered: RecoveredLog[] = [];
+    for (const channel of CHANNELS) {
+      const channelDir = `${dir}/${channel}`;
+      await fs.mkdir(channelDir);
+      for (const name of await fs.list(channelDir)) {
+        if (name.endsWith(".tmp")) await fs.unlink(`${channelDir}/${name}`);
+      }
+      for (const stored of await listLogs(fs, channelDir, channel)) {
+        const entry = this.#watermark.get(formatLogId(stored.id));
+        recovered.push(
+          await recoverLog(stored, { fs, hasher, watermark: entry, weak, watermarkLost, scanFrom }),
+        );
+      }
+      await fs.syncDir(channelDir);
+    }
+    await fs.syncDir(dir);
+    for (const log of recovered) this.#addRecovered(log);
+    // The end of an epoch is on disk before the bytes go that gave the reason.
+    await this.#save(false);
+    for (const log of recovered) await log.settle();
+    this.recovery = recovered.map((log) => log.recovery);
+  }
+
+  #addRecovered(log: RecoveredLog): void {
+    const { recovery, extents, failed, tail } = log;
+    let segment: LogTailState["segment"];
+    if (tail !== undefined && failed === undefined) {
+      const last = extents.at(-1);
+      const extent = last?.segment === tail.name ? last : new Extent(tail.name, recovery.durable.lsn + 1, 0);
+      segment = { extent, size: tail.size };
+    }
+    this.#add(
+      { id: recovery.id, extents, durable: recovery.durable, failed, segment },
+      recovery.first,
+      recovery.reason,
+    );
+  }
+
+  #add(state: LogTailState, first: number, ended: NotResumableReason | undefined): WalLog {
+    const { fs, dir, segmentBytes, durability, logger, hasher } = this.#options;
+    const logDir = `${dir}/${state.id.channel}`;
+    const key = formatLogId(state.id);
+    const tail = new LogTail(state, { fs, dir: logDir, segmentBytes }, logger);
+    const { batchBytesMax, timers, queueBytesMax, queueRecordsMax } = this.#options;
+    const log = new WalLog(tail, {
+      fs,
+      dir: logDir,
+      first,
+      ended,
+      hasher,
+      timers,
+      batchBytesMax,
+      queueBytesMax,
+      queueRecordsMax,
+      syncDelayMs: syncDelayMs(durability),
+    });
+    tail.onFailed = (error) => {
+      logger?.error("A log has failed: a new epoch is needed", { log: key, error });
+      log.onFailed();
+      this.#saveQuietly();
+    };
+    tail.onDurable = () => this.#saveLater();
+    tail.onRotated = () => this.#saveQuietly();
+    this.#logs.set(key, log);
+    this.#tails.set(key, tail);
+    return log;
+  }
+
+  #saveLater(): void {
+    const { timers } = this.#options;
+    if (timers === undefined || this.#cancelSave !== undefined || this.#closing !== undefined) return;
+    this.#cancelSave = timers.setTimer(WATERMARK_LAG_MS, () => {
+      this.#cancelSave = undefined;
+      this.#saveQuietly();
+    });
+  }
+
+  /** The watermark may lag: that it could not be written harms nobody yet. */
+  #saveQuietly(): void {
+    this.#save(false).catch((error: unknown) => {
+      this.#options.logger?.warn("Cannot write the watermark", { error });
+    });
+  }
+
+  #save(clean: boolean): Promise<void> {
+    const saved = this.#saving.then(() => {
+      const { fs, dir, hasher, durability } = this.#options;
+      for (const [key, log] of this.#logs) {
+        const before = this.#watermark.get(key);
+        const lower = before !== undefined && before.lsn > log.durable.lsn;
+        const { lsn, digest } = lower ? before : log.durable;
+        // Of a base known by 8 bytes the rest is unknown: zeros stand for a digest that nobody remembers.
+        const known = digest.length === BATCH_DIGEST_BYTES ? digest : new Uint8Array(BATCH_DIGEST_BYTES);
+        this.#watermark.set(key, { log: log.id, lsn, digest: known, ended: log.ended });
+      }
+      const entries = [...this.#watermark.values()];
+      return writeWatermark(fs, dir, hasher, { durability: durabilityCode(durability), clean, entries });
+    });
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new WalError("WAL_CLOSED", "Cannot use a closed WAL");
+  }
+}

@@ -1,0 +1,70 @@
+import { logId, nobleHasher, type LogId } from "@tidemark/core";
+import {
+  memoryFs,
+  openWal,
+  type Log,
+  type MemoryFs,
+  type Wal,
+  type WalBatch,
+  type WalOptions,
+} from "@tidemark/wal";
+
+/** The log that most tests write to. */
+export const OWN: LogId = logId(1, 0, 10, "sessions");
+/** Its first segment. */
+export const SEGMENT = "wal/sessions/r00001-s00000-e0000000010-00000000000000000001.wal";
+
+/** Opens the WAL of a memory file system. */
+export function open(fs: MemoryFs, options: Partial<WalOptions> = {}): Promise<Wal> {
+  return openWal({ fs, dir: "wal", hasher: nobleHasher, ...options });
+}
+
+/** A fresh file system, WAL and log. */
+export async function fresh(
+  options: Partial<WalOptions> = {},
+  seed = 1,
+): Promise<{ fs: MemoryFs; wal: Wal; log: Log }> {
+  const fs = memoryFs({ seed });
+  const wal = await open(fs, options);
+  return { fs, wal, log: await wal.createLog(OWN) };
+}
+
+/** The log, which must be there. */
+export function own(wal: Wal, id: LogId = OWN): Log {
+  const log = wal.log(id);
+  if (log === undefined) throw new Error("The log is not there");
+  return log;
+}
+
+/** A body that can be told from others. */
+export function body(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** Bodies of all records from `from` on. */
+export async function bodies(log: Log, from = log.first): Promise<string[]> {
+  const found: string[] = [];
+  for await (const batch of log.read(from))
+    for (const record of batch.records()) found.push(text(record.body));
+  return found;
+}
+
+/** All batches from `from` on. */
+export async function batches(log: Log, from = log.first): Promise<WalBatch[]> {
+  const found: WalBatch[] = [];
+  for await (const batch of log.read(from)) found.push(batch);
+  return found;
+}
+
+/** How a promise ended. */
+export async function outcome(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise;
+  } catch (error) {
+    return (error as { code?: string }).code ?? error;
+  }
+}
