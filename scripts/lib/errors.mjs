@@ -1,13 +1,18 @@
 // The error codes of every package, read from the unions in its sources.
 import { existsSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { filesBelow, publicPackages } from "./packages.mjs";
 import { root } from "./root.mjs";
 
 /** Where the generated catalogue lives. */
 export const ERRORS_DOCUMENT = join(root, "docs", "errors.md");
 
-/** The codes of a source text: every `export type XErrorCode = …`, as `{ code, meaning }`. */
+/**
+ * The codes of a source text: every `export type XErrorCode = …`.
+ *
+ * @param {string} source
+ * @returns {{ code: string, meaning: string }[]}
+ */
 export function codesOf(source) {
   const codes = [];
   // The union ends at the first `;` outside a comment.
@@ -19,12 +24,15 @@ export function codesOf(source) {
   return codes;
 }
 
-/** Every package that has codes: `{ short, name, source, codes, readme }`. */
+/**
+ * Every package that has codes.
+ *
+ * @returns {{ name: string, short: string, codes: { code: string, meaning: string }[], readme: string }[]}
+ */
 export function errorCatalogue() {
   return publicPackages().flatMap(({ name, short, dir }) => {
     const found = filesBelow(join(dir, "src"), ".ts").flatMap((file) => {
-      const codes = codesOf(readFileSync(file, "utf8"));
-      return codes.length === 0 ? [] : [{ source: relative(root, file).replaceAll("\\", "/"), codes }];
+      return codesOf(readFileSync(file, "utf8"));
     });
     if (found.length === 0) return [];
     const readme = join(dir, "README.md");
@@ -32,8 +40,7 @@ export function errorCatalogue() {
       {
         name,
         short,
-        source: found[0].source,
-        codes: found.flatMap((one) => one.codes),
+        codes: found,
         readme: existsSync(readme) ? readFileSync(readme, "utf8") : "",
       },
     ];
@@ -66,7 +73,12 @@ export function renderErrors(catalogue = errorCatalogue()) {
   return lines.join("\n");
 }
 
-/** The first column of every table of a README whose first heading is "code". */
+/**
+ * The first column of every table of a README whose first heading is "code".
+ *
+ * @param {string} markdown
+ * @returns {string[]}
+ */
 export function codesInTables(markdown) {
   const codes = [];
   let inTable = false;

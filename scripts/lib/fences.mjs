@@ -4,6 +4,9 @@
  * The fenced blocks of a Markdown text: `{ language, file, line, code }`, line of the first line of code, from 1.
  *
  * The second word behind the fence names the file the block is, where another block imports it.
+ *
+ * @param {string} markdown
+ * @returns {{ language: string, file: string, line: number, code: string }[]}
  */
 export function fencesOf(markdown) {
   const fences = [];
@@ -24,7 +27,12 @@ export function fencesOf(markdown) {
   return fences;
 }
 
-/** The `ts` fences behind an `@example` of a source text: `{ line, code }`. */
+/**
+ * The `ts` fences behind an `@example` of a source text.
+ *
+ * @param {string} source
+ * @returns {{ line: number, code: string }[]}
+ */
 export function docstringExamplesOf(source) {
   const examples = [];
   for (const comment of source.matchAll(/\/\*\*[\s\S]*?\*\//g)) {
@@ -39,7 +47,12 @@ export function docstringExamplesOf(source) {
   return examples;
 }
 
-/** What an example says it prints: the comments behind its `console.log` calls, in order. */
+/**
+ * What an example says it prints: the comments behind its `console.log` calls, in order.
+ *
+ * @param {string} code
+ * @returns {string[]}
+ */
 export function printedBy(code) {
   return [...code.matchAll(/console\.log\(.*\);\s*\/\/ (.+)$/gm)].map((match) => match[1]);
 }

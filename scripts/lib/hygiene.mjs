@@ -23,7 +23,13 @@ const RULES = [
 // These two spell the patterns out.
 const EXEMPT = new Set(["scripts/lib/hygiene.mjs", "scripts/test/hygiene.test.ts"]);
 
-/** Complaints about one text, as `path:line has what`. */
+/**
+ * Complaints about one text, as `path:line has what`.
+ *
+ * @param {string} path
+ * @param {string} text
+ * @returns {string[]}
+ */
 export function findSecrets(path, text) {
   return text
     .split("\n")

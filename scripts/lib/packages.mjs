@@ -3,12 +3,26 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { root } from "./root.mjs";
 
-/** Every published package: `{ name, short, dir, manifest }`, sorted by name. */
+/**
+ * A package of the workspace; `short` is its folder name, with `apps/` before that of an app.
+ *
+ * @typedef {{ name: string, short: string, dir: string, manifest: Record<string, any> }} Package
+ */
+
+/**
+ * Every published package, sorted.
+ *
+ * @returns {Package[]}
+ */
 export function publicPackages() {
   return workspacePackages().filter(({ manifest }) => !manifest.private);
 }
 
-/** Every package of the workspace, private ones included. */
+/**
+ * Every package of the workspace, private ones included.
+ *
+ * @returns {Package[]}
+ */
 export function workspacePackages() {
   return ["packages", "apps", "tools"]
     .filter((folder) => existsSync(join(root, folder)))
@@ -23,7 +37,13 @@ export function workspacePackages() {
     .sort((a, b) => (a.short < b.short ? -1 : 1));
 }
 
-/** Files below a folder whose name ends with one of `endings`, sorted; dependencies and output are left out. */
+/**
+ * Files below a folder whose name ends with one of `endings`, sorted; dependencies and output are left out.
+ *
+ * @param {string} dir
+ * @param {...string} endings
+ * @returns {string[]}
+ */
 export function filesBelow(dir, ...endings) {
   if (!existsSync(dir)) return [];
   return readdirSync(dir, { withFileTypes: true })

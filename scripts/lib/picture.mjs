@@ -9,7 +9,12 @@ const SCOPE = "@tidemark/";
 const ADAPTER = /^transport-(?!conformance)/;
 const builtins = new Set(builtinModules);
 
-/** Reads the table: short package name to the set of short names it may import; "any" stands for all. */
+/**
+ * Reads the table: short package name to the set of short names it may import; "any" stands for all.
+ *
+ * @param {string} markdown
+ * @returns {Map<string, Set<string> | "any">}
+ */
 export function readTable(markdown) {
   const table = new Map();
   for (const line of markdown.split("\n")) {
@@ -21,7 +26,12 @@ export function readTable(markdown) {
   return table;
 }
 
-/** Module names a source text imports, re-exports or loads, type imports included. */
+/**
+ * Module names a source text imports, re-exports or loads, type imports included.
+ *
+ * @param {string} source
+ * @returns {string[]}
+ */
 export function importsOf(source) {
   const code = withoutComments(source);
   const names = [];
@@ -42,7 +52,11 @@ export function withoutComments(source) {
   );
 }
 
-/** Every package and file that does not keep to the table, in words. */
+/**
+ * Every package and file that does not keep to the table, in words.
+ *
+ * @returns {string[]}
+ */
 export function findViolations({
   packages = workspacePackages(),
   table = readTable(readFileSync(join(root, "docs", "packages.md"), "utf8")),

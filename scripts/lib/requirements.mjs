@@ -9,7 +9,12 @@ const ITEM = /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:scenario \d+))\*\* (?:[*_](pla
 const NUMBER = /\b(?:CORE|WAL|TRN|REP|SES|BRG|RGN|APP)-\d+[a-z]?\b/g;
 const SCENARIOS = /\bscenarios? (\d+(?:(?:, | and )\d+)*)/gi;
 
-/** The items of one page of docs/spec: `{ id, planned, sentence }`. */
+/**
+ * The items of one page of docs/spec.
+ *
+ * @param {string} markdown
+ * @returns {{ id: string, planned: boolean, sentence: string }[]}
+ */
 export function requirementsOf(markdown) {
   // A sentence goes on in the lines indented below it.
   return markdown
@@ -21,7 +26,12 @@ export function requirementsOf(markdown) {
     });
 }
 
-/** The requirement and scenario numbers a test file names outside its comments. */
+/**
+ * The requirement and scenario numbers a test file names outside its comments.
+ *
+ * @param {string} source
+ * @returns {Set<string>}
+ */
 export function numbersIn(source) {
   const code = withoutComments(source);
   const found = new Set(code.match(NUMBER) ?? []);
@@ -31,7 +41,11 @@ export function numbersIn(source) {
   return found;
 }
 
-/** Every requirement with the test files that name it: `{ id, planned, sentence, page, tests }`. */
+/**
+ * Every requirement with the test files that name it.
+ *
+ * @returns {{ id: string, planned: boolean, sentence: string, page: string, tests: string[] }[]}
+ */
 export function heldRequirements() {
   const tests = testFiles().map((file) => ({
     file: relative(root, file).replaceAll("\\", "/"),
@@ -46,7 +60,12 @@ export function heldRequirements() {
   );
 }
 
-/** Numbers that tests name and no page of docs/spec has: a typing error, or a requirement that moved. */
+/**
+ * Numbers that tests name and no page of docs/spec has: a typing error, or a requirement that moved.
+ *
+ * @param {{ id: string }[]} requirements
+ * @returns {string[]}
+ */
 export function unknownNumbers(requirements) {
   const known = new Set(requirements.map(({ id }) => id));
   return testFiles().flatMap((file) =>

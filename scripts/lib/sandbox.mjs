@@ -23,6 +23,11 @@ export function createSandbox() {
  * Runs one file of a sandbox with Node and resolves to `{ status, output }`.
  *
  * The process must end by itself: an example that leaves a handle open teaches a leak.
+ *
+ * @param {string} dir
+ * @param {string} file
+ * @param {{ timeoutMs?: number }} [options]
+ * @returns {Promise<{ status: number, output: string }>}
  */
 export function runFile(dir, file, { timeoutMs = 60_000 } = {}) {
   const tsx = pathToFileURL(join(root, "node_modules", "tsx", "dist", "loader.mjs")).href;

@@ -12,14 +12,13 @@ test("every package keeps to the table of docs/packages.md", () => {
 });
 
 test("the table lists every package of the workspace once", () => {
-  const rows: string[] = [...table.keys()];
-  expect(rows.sort()).toEqual(workspacePackages().map((one) => one.short));
+  expect([...table.keys()].sort()).toEqual(workspacePackages().map((one) => one.short));
 });
 
 test("all public packages share one version", () => {
   const versions = workspacePackages()
-    .filter(({ manifest }) => manifest.private !== true)
-    .map(({ manifest }) => manifest.version);
+    .filter(({ manifest }) => manifest["private"] !== true)
+    .map(({ manifest }) => manifest["version"]);
   expect(new Set(versions).size).toBe(1);
 });
 
@@ -60,6 +59,5 @@ test("importsOf() reads every form of import", () => {
     `const x = await import("four");`,
     `const url = "https://example.org"; // not from "five"`,
   ].join("\n");
-  const found: string[] = importsOf(text);
-  expect(found.sort()).toEqual(["four", "one", "three", "two"]);
+  expect(importsOf(text).sort()).toEqual(["four", "one", "three", "two"]);
 });
