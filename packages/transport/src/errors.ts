@@ -1,31 +1,50 @@
-/** Codes of a transport. Stable within a major version; messages are not. */
+/** Codes are stable within a major version; messages are not. */
 export type TransportErrorCode =
-  /** The transport was closed; nothing more goes through it. */
+  /** The transport was closed before the call could be answered. */
   | "TRANSPORT_CLOSED"
-  /** The frame is above `capabilities.frameBytesMax`. */
+  /** A frame, request or answer is longer than `capabilities.frameBytesMax`. */
   | "FRAME_TOO_LARGE"
-  /** No reply within the time given: the handler may have run. */
+  /** No answer came within `timeoutMs`. The handler may have run. */
   | "REQUEST_TIMEOUT"
-  /** Nobody serves the subject. */
+  /** Nobody serves the subject, or its handler rejected instead of answering. */
   | "NO_RESPONDER"
-  /** The medium did not take custody: whether it stored the frame is unknown. */
+  /** The medium did not confirm custody. It may hold the frame all the same. */
   | "PUBLISH_FAILED"
-  /** The subject is served already. */
+  /** The subject has a handler already. */
   | "SUBJECT_IN_USE"
-  /** The medium refused the credentials or the subject. */
+  /** The medium refused our credentials or a permission is missing. */
   | "UNAUTHORIZED"
-  /** The subject is not of the form a transport carries. */
+  /** The subject is not one to eight tokens of `A-Z a-z 0-9 _ -` joined by dots, or longer than 200 characters. */
   | "INVALID_SUBJECT";
 
-/** What goes with a {@link TransportError}. */
+/** Options of a {@link TransportError}. */
 export interface TransportErrorOptions {
-  /** Whether the same call may succeed later without the caller changing anything. @defaultValue false */
+  /** Whether the same call may succeed later without the caller changing anything. @defaultValue by code */
   readonly retryable?: boolean;
   /** The error underneath, kept untouched. */
   readonly cause?: unknown;
 }
 
-/** An expected failure of a transport. */
+const RETRYABLE: ReadonlySet<TransportErrorCode> = new Set([
+  "REQUEST_TIMEOUT",
+  "NO_RESPONDER",
+  "PUBLISH_FAILED",
+  "SUBJECT_IN_USE",
+]);
+
+/**
+ * An expected failure of a transport.
+ *
+ * Test `error.code`: a code is stable within a major version, a message is not. A wrong argument (a
+ * time-out that is no positive number) is a `RangeError` instead, because nobody should branch on a bug.
+ *
+ * @example
+ * ```ts
+ * const error = new TransportError("REQUEST_TIMEOUT", "No answer on inbox.2: waited 500 ms");
+ * assert.equal(error.code, "REQUEST_TIMEOUT");
+ * assert.equal(error.retryable, true);
+ * ```
+ */
 export class TransportError extends Error {
   override readonly name = "TransportError";
   /** What went wrong, for programs. */
@@ -36,6 +55,6 @@ export class TransportError extends Error {
   constructor(code: TransportErrorCode, message: string, options: TransportErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.retryable = options.retryable ?? false;
+    this.retryable = options.retryable ?? RETRYABLE.has(code);
   }
 }

@@ -1,4 +1,4 @@
 export * from "./service.ts";
 export * from "./subscription.ts";
-export * from "./transport-error.ts";
+export * from "./errors.ts";
 export * from "./transport.ts";

@@ -18,7 +18,6 @@ export interface ServeOptions {
 
 /** A handler that is being served. */
 export interface Service {
-  readonly subject: string;
   /**
    * Idempotent. Frees the subject and aborts the signal of running handlers. It does not wait for them,
    * so that one that hangs cannot hold up a shutdown; their answers are dropped.

@@ -1,5 +1,5 @@
 /** A frame as it arrived. */
-export interface ReceivedFrame {
+export interface Delivery {
   /** The bytes that were published. The receiver's own: nobody else writes to them. */
   readonly frame: Uint8Array;
   /** Where the medium keeps the frame: opaque, only good as a later `from`, and a hint even there. */
@@ -27,9 +27,7 @@ export interface SubscribeOptions {
  * iteration ends (without an error) once the subscription or its transport is closed; frames still
  * queued then are dropped, as a lossy medium may.
  */
-export interface Subscription extends AsyncIterable<ReceivedFrame> {
-  readonly subject: string;
-  [Symbol.asyncIterator](): AsyncIterator<ReceivedFrame, undefined>;
+export interface Subscription extends AsyncIterable<Delivery> {
   /** Idempotent. Ends a waiting iteration; resolves once no frame is delivered any more. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
