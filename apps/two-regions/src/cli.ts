@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { isatty } from "node:tty";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseFlags, type Flags } from "./flags.ts";
+import { openCluster } from "./main.ts";
 import { claimDirectory, ForeignDirectory } from "./manifest.ts";
 import { Narrator } from "./narrator.ts";
 import { readInput, Recording } from "./recording.ts";
@@ -81,7 +82,7 @@ async function play(flags: Flags): Promise<number> {
         survey,
         seed: flags.seed,
         ...(flags.speed === undefined ? {} : { speed: flags.speed }),
-        dir: place.dir,
+        open: () => openCluster(place.dir),
         claim,
         nowMs: () => performance.now(),
         events: narrator,

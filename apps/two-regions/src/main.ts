@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { openRegion } from "@tidemark/region/node";
 import type { Region } from "@tidemark/region";
-import { createInProcessNetwork, type InProcessNetwork } from "@tidemark/transport-inprocess";
-import { REGION_NAMES } from "./link.ts";
+import { createInProcessNetwork } from "@tidemark/transport-inprocess";
+import { REGION_NAMES, type Network } from "./link.ts";
 
 /** Two regions that follow each other, a follower of both, and the network between them. */
 export interface Cluster {
-  readonly network: InProcessNetwork;
+  readonly network: Network;
   readonly regions: readonly Region[];
   close(): Promise<void>;
 }

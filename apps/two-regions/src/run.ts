@@ -1,7 +1,7 @@
 import { compareState, Difference } from "./compare.ts";
 import { areEqual, converge } from "./convergence.ts";
 import { Link, type LinkListener } from "./link.ts";
-import { openCluster } from "./main.ts";
+import type { Cluster } from "./main.ts";
 import type { Claim } from "./manifest.ts";
 import { Model } from "./model.ts";
 import { Pacer } from "./pacer.ts";
@@ -20,7 +20,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Operations offered a second; left out: as fast as they are acknowledged. */
   readonly speed?: number;
-  readonly dir: string;
+  /** Opens the regions; closed again when the run is over. */
+  readonly open: () => Promise<Cluster>;
   readonly claim: Claim;
   readonly nowMs: () => number;
   readonly events: RunEvents;
@@ -37,7 +38,7 @@ export interface RunEvents extends LinkListener {
 /** Plays a recording through two regions and measures what became of the promises. */
 export async function run(options: RunOptions): Promise<Report> {
   const { recording, survey, claim, nowMs, events } = options;
-  const cluster = await openCluster(options.dir);
+  const cluster = await options.open();
   const { network, regions } = cluster;
   try {
     // What an earlier run left in one region only has to reach the others before anything is replayed.
