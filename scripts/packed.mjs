@@ -1,5 +1,6 @@
 // Installs each packed package alone in an empty folder with npm, runs its README example there with plain Node,
 // and prints the installed size. Third-party dependencies come from the npm registry.
+// `node scripts/packed.mjs core wal` does it for those alone.
 import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +14,9 @@ const packed = new Map((await packAll()).map((one) => [one.name, one]));
 
 console.log("package".padEnd(24), "tarball".padStart(10), "installed".padStart(11), " packages  example");
 let failed = false;
+const wanted = process.argv.slice(2);
 for (const one of packed.values()) {
+  if (wanted.length > 0 && !wanted.includes(one.short)) continue;
   const dir = mkdtempSync(join(tmpdir(), "tidemark-packed-"));
   try {
     writeFileSync(join(dir, "package.json"), '{ "private": true, "type": "module" }\n');
