@@ -84,7 +84,7 @@ export class BatchBuilder {
     for (; carry.index < count; carry.index++) {
       const before = writer.length;
       try {
-        const record = entry.records?.[carry.index] as NewRecord | undefined;
+        const record = entry.records?.[carry.index];
         this.#put(record?.type ?? entry.type, (record?.body ?? entry.body) as Uint8Array | RecordEncoder);
         if (writer.length - before + BATCH_HEADER_BYTES > this.#batchBytesMax) {
           throw new WalError(

@@ -1,6 +1,6 @@
 import type { Hasher } from "@tidemark/core";
 import { BatchBuilder, Carry } from "./batch-builder.ts";
-import type { CommitQueue, QueueEntry } from "./commit-queue.ts";
+import type { CommitQueue } from "./commit-queue.ts";
 import { WalError } from "./errors.ts";
 import { writeErrorCode, type LogTail, type StoredBatch } from "./log-tail.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
@@ -132,14 +132,14 @@ export class GroupCommit {
     const inFlight = this.#current;
     const builder = this.#ahead;
     builder.begin(inFlight.firstLsn + inFlight.recordCount, this.#carry);
-    this.#fill(builder, inFlight.digest as Uint8Array);
+    this.#fill(builder, inFlight.digest);
     this.#packed = builder.recordCount > 0;
   }
 
   #fill(builder: BatchBuilder, previous: Uint8Array = this.#tail.written.digest): void {
     const before = builder.recordCount;
     for (let entry = this.#queue.peek(); entry !== undefined && !builder.full; entry = this.#queue.peek()) {
-      if (builder.add(entry as QueueEntry, this.#carry) === "full") break;
+      if (builder.add(entry, this.#carry) === "full") break;
       this.#queue.shift();
     }
     if (this.#queue.waiting > 0) this.#queue.admit();

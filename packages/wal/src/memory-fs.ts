@@ -294,16 +294,16 @@ export class MemoryFs implements WalFs {
     if (fault !== undefined) throw fileError(fault.code, path);
   }
 
-  /** Counts one event against the armed faults; the one that is due is used up. */
+  /** Counts one event against every armed fault; the one that is due is used up. */
   #armed(faults: ArmedFault[], path: string): ArmedFault | undefined {
-    for (const [index, fault] of faults.entries()) {
+    let due: ArmedFault | undefined;
+    for (const fault of faults) {
       if (!path.endsWith(fault.path)) continue;
       fault.left -= 1;
-      if (fault.left > 0) continue;
-      faults.splice(index, 1);
-      return fault;
+      if (fault.left <= 0) due ??= fault;
     }
-    return undefined;
+    if (due !== undefined) faults.splice(faults.indexOf(due), 1);
+    return due;
   }
 
   /** Mulberry32, so that a seed gives the same run everywhere. */

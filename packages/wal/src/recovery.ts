@@ -236,11 +236,7 @@ async function scanLog(stored: StoredLog, context: RecoveryContext): Promise<Log
         if (result.damage === undefined) break;
         damage ??= { segment: name, offset: result.offset, error: result.damage };
         garbageBytes = await garbage(segment, damage.segment === name ? damage.offset : 0);
-        const found = await findBatchAfter(
-          segment,
-          result.damageEnd ?? result.offset + 1,
-          (chain?.lsn ?? 0) + 1,
-        );
+        const found = await findBatchAfter(segment, result.offset + 1, (chain?.lsn ?? 0) + 1, result.claim);
         if (found === undefined) break;
         offset = found;
         expected = undefined;

@@ -36,8 +36,14 @@ export interface ScanResult {
   readonly offset: number;
   /** Why: nothing but zeros from there on, or bytes that are no batch which continues. */
   readonly damage: WalError | undefined;
-  /** With damage: where the damaged batch says that it ends, if its header can be believed. */
-  readonly damageEnd: number | undefined;
+  /** With damage: what the damaged batch says of itself, if its header continues the chain. */
+  readonly claim: BatchClaim | undefined;
+}
+
+/** Where a damaged batch says that it ends, and its digest. */
+export interface BatchClaim {
+  readonly end: number;
+  readonly digest: Uint8Array;
 }
 
 /** Scans from `offset` as long as batches verify and continue `after`; without it any first LSN will do. */
@@ -53,9 +59,9 @@ export async function scanSegment(
   for (;;) {
     const at = reader.offset;
     if (!(await reader.fill(BATCH_HEADER_BYTES)) || isZero(reader.buffer, reader.at, BATCH_HEADER_BYTES)) {
-      if (await restIsZero(reader)) return { extent, offset: at, damage: undefined, damageEnd: undefined };
+      if (await restIsZero(reader)) return { extent, offset: at, damage: undefined, claim: undefined };
       const damage = new WalError("WAL_BAD_BATCH", "Cannot find a batch", { offset: at });
-      return { extent, offset: at, damage, damageEnd: undefined };
+      return { extent, offset: at, damage, claim: undefined };
     }
     let header: BatchHeader | undefined;
     let continues = false;
@@ -92,18 +98,29 @@ export async function scanSegment(
       reader.at += length;
     } catch (error) {
       if (!(error instanceof WalError)) throw error;
-      const believed = header !== undefined && continues;
-      const damageEnd = believed ? at + BATCH_HEADER_BYTES + (header as BatchHeader).payloadBytes : undefined;
-      return { extent, offset: at, damage: error, damageEnd };
+      const claim =
+        header !== undefined && continues
+          ? {
+              end: at + BATCH_HEADER_BYTES + header.payloadBytes,
+              digest: batchDigest(reader.buffer, reader.at).slice(),
+            }
+          : undefined;
+      return { extent, offset: at, damage: error, claim };
     }
   }
 }
 
-/** Looks at every place from `offset` on for a batch of the log that verifies and begins above `aboveLsn`. */
+/**
+ * Looks at every place from `offset` on for a batch of the log that verifies and begins above `aboveLsn`.
+ *
+ * Inside of what a damaged batch claims to be, only a batch that names its digest counts: a payload can hold bytes
+ * that look like a batch, but never the digest that covers them.
+ */
 export async function findBatchAfter(
   segment: ScannedSegment,
   offset: number,
   aboveLsn: number,
+  claim: BatchClaim | undefined,
 ): Promise<number | undefined> {
   const reader = new BlockReader(segment.file, offset, segment.size);
   const logText = formatLogId(segment.log);
@@ -121,6 +138,9 @@ export async function findBatchAfter(
       if (
         formatLogId(header.log) === logText &&
         header.firstLsn > aboveLsn &&
+        (claim === undefined ||
+          reader.offset >= claim.end ||
+          equalBytes(batchPrevious(reader.buffer, reader.at), claim.digest)) &&
         reader.offset + length <= segment.size &&
         (await reader.fill(length)) &&
         verifyBatch(reader.buffer, reader.at, header, segment.hasher)

@@ -181,7 +181,7 @@ async function layZeros(
   file: WalFile,
   from: number,
   bytes: number,
-  onSyncError: ((error: unknown) => void) | undefined = undefined,
+  onSyncError?: (error: unknown) => void,
 ): Promise<number> {
   let wrote: number;
   try {

@@ -164,7 +164,7 @@ export class WalLog implements Log {
     this.#checkChain(batches);
     for (let at = 0; at < batches.length;) {
       at = await this.#storeRun(batches, at);
-      if (tail.failed !== undefined) throw tail.failed;
+      if (this.failed !== undefined) throw this.failed;
     }
   }
 
