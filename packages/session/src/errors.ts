@@ -1,0 +1,49 @@
+import { TidemarkError, type TidemarkErrorOptions } from "@tidemark/core";
+
+/** Codes of `@tidemark/session`. Stable within a major version; messages are not. */
+export type SessionErrorCode =
+  /** An argument is not what an operation can carry: too long, empty, or not Unicode. */
+  | "INVALID_INPUT"
+  /** No start of this session is known here. */
+  | "SESSION_UNKNOWN"
+  /** A close of this session is known here. */
+  | "SESSION_CLOSED"
+  /** A start of this session is known here. */
+  | "SESSION_EXISTS"
+  /** A lane's number was used twice for different operations. */
+  | "SESSION_FORKED"
+  /** One operationId was used for two different requests. */
+  | "OPERATION_CONFLICT"
+  /** A client's number is too far above what is known of its lane. */
+  | "LANE_AHEAD"
+  /** A cursor is not what `session.cursor()` gives: cut, too long, or of another version. */
+  | "CURSOR_MALFORMED"
+  /** A cursor of another cluster. */
+  | "CURSOR_FOREIGN"
+  /** A cursor of another session. */
+  | "CURSOR_WRONG_SESSION"
+  /** A cursor this cluster has not signed, or one that was changed. */
+  | "CURSOR_FORGED"
+  /** A position names more logs than a cursor holds. */
+  | "CURSOR_TOO_WIDE"
+  /** A ticket is not what `ticket()` gives: cut, too long, or of another version. */
+  | "TICKET_MALFORMED"
+  /** A ticket of another cluster. */
+  | "TICKET_FOREIGN"
+  /** A ticket of another user. */
+  | "TICKET_WRONG_USER"
+  /** A ticket this cluster has not signed, or one that was changed. */
+  | "TICKET_FORGED"
+  /** A ticket past its expiry. */
+  | "TICKET_EXPIRED"
+  /** A ticket carries operations nobody signed, and nobody said to trust them. */
+  | "TICKET_UNTRUSTED";
+
+/** An expected failure of `@tidemark/session`. */
+export class SessionError extends TidemarkError<SessionErrorCode> {
+  override readonly name = "SessionError";
+
+  constructor(code: SessionErrorCode, message: string, options: TidemarkErrorOptions = {}) {
+    super(code, message, options);
+  }
+}
