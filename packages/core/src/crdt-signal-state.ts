@@ -1,5 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import { compareBytes } from "./compare.ts";
 import { guardSafe } from "./safe-integer.ts";
 import { SignalSums, type SignalSumsOptions, type SignalWindow, type WindowSum } from "./signal-sums.ts";
 
@@ -69,17 +70,21 @@ export class CrdtSignalState {
    * Joins `other` into this one. Equal counts with different bytes (a replica id used twice) fall to the
    * greater bytes, so that replicas cannot disagree for ever.
    *
+   * @returns Whether this one has changed.
    * @throws `TypeError` if the two do not decay alike.
    */
-  merge(other: CrdtSignalState): void {
+  merge(other: CrdtSignalState): boolean {
     const [mine, theirs] = [new SignalSums(this.#options), new SignalSums(other.#options)];
     if (!mine.sameOptions(theirs)) throw new TypeError("Cannot merge signals that do not decay alike");
+    let changed = false;
     for (const [replica, sums] of other.#replicas) {
       const own = this.#replicas.get(replica);
       if (own !== undefined && !isGreater(sums, own)) continue;
       this.#replicas.set(replica, copy(sums));
       this.#total = undefined;
+      changed = true;
     }
+    return changed;
   }
 
   /** See {@link SignalSums.score}. */
@@ -146,12 +151,7 @@ export class CrdtSignalState {
 }
 
 function isGreater(a: SignalSums, b: SignalSums): boolean {
-  if (a.count !== b.count) return a.count > b.count;
-  const [left, right] = [bytesOf(a), bytesOf(b)];
-  for (let i = 0; i < Math.min(left.length, right.length); i++) {
-    if (left[i] !== right[i]) return (left[i] as number) > (right[i] as number);
-  }
-  return left.length > right.length;
+  return a.count === b.count ? compareBytes(bytesOf(a), bytesOf(b)) > 0 : a.count > b.count;
 }
 
 function copy(sums: SignalSums): SignalSums {
