@@ -46,7 +46,7 @@ const CURSOR: TokenKind = {
  * ```ts
  * const cursor = new Cursor("tmc1.AQ");
  * assert.equal(JSON.stringify({ cursor }), '{"cursor":"tmc1.AQ"}');
- * assert.equal(`${cursor}`, "tmc1.AQ");
+ * assert.equal(String(cursor), "tmc1.AQ");
  * ```
  */
 export class Cursor {

@@ -73,7 +73,7 @@ test("SES-12 more than 64 entries are CURSOR_TOO_WIDE, and one log is named once
 test("SES-12 printing a cursor shows nothing of its inside; text and JSON are the token", () => {
   const token = encodeCursor({ session, clusterId, entries, key, hasher });
   const cursor = new Cursor(token);
-  expect(`${cursor}`).toBe(token);
+  expect(String(cursor)).toBe(token);
   expect(JSON.parse(JSON.stringify({ cursor }))).toEqual({ cursor: token });
   expect(inspect({ cursor }, { depth: 9, showHidden: true })).toBe("{ cursor: Cursor {} }");
   expect(Object.keys(cursor)).toEqual([]);

@@ -152,7 +152,11 @@ test("SES-14 CORE-13 any text is a ticket or a SessionError, unsigned contents i
 test("SES-14 printing a ticket shows nothing of its inside; text and JSON are the token", () => {
   const token = encodeTicket({ ...content, key });
   const ticket = new Ticket(token);
-  expect([`${ticket}`, JSON.stringify(ticket), inspect(ticket)]).toEqual([token, `"${token}"`, "Ticket {}"]);
+  expect([String(ticket), JSON.stringify(ticket), inspect(ticket)]).toEqual([
+    token,
+    `"${token}"`,
+    "Ticket {}",
+  ]);
 });
 
 test("SES-14 the golden tokens are read and written back", () => {
