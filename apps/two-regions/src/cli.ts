@@ -35,6 +35,7 @@ class BadInput extends Error {
  * @returns The exit code: 0 all held, 1 a promise failed, 2 malformed lines or a command that cannot begin.
  */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
   const command = parseFlags(argv, { cwd: process.env["INIT_CWD"] || process.cwd(), isTerminal: isatty(0) });
   if (command.kind === "help") {
     process.stdout.write(command.text);
@@ -136,6 +137,11 @@ function temporaryDirectory(): { readonly dir: string; readonly remove: () => vo
       removeNow();
     },
   };
+}
+
+/** Whoever reads may stop reading: `demo | head`. The exit code is still told. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
 }
 
 function oneLine(text: string): string {
