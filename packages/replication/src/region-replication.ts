@@ -165,6 +165,16 @@ export class RegionReplication implements Replication {
     );
   }
 
+  synced(options: WaitOptions): Promise<boolean> {
+    const { state, stability, peers } = this.#parts;
+    return this.#until(
+      () =>
+        [...peers.all()].every(({ reported }) => state.covers(reported)) &&
+        state.vector().entries().every(({ log, lsn }) => stability.frontier.covers(log, lsn)),
+      options,
+    );
+  }
+
   rotateKeys(keys: FrameKeys): void {
     this.#parts.link.codec.setKeys(keys);
   }

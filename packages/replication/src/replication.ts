@@ -97,6 +97,11 @@ export interface Replication {
   readonly joining: boolean;
   /** Waits for the heads of members. @throws ReplicationError `NOT_READY` (retryable) at the deadline. */
   ready(options: ReadyOptions): Promise<void>;
+  /**
+   * Waits until every member holds what this region holds, this region holds what every member reported, and
+   * all of it is stable. False at the deadline.
+   */
+  synced(options: WaitOptions): Promise<boolean>;
   /** Replaces the cluster keys, between two frames. */
   rotateKeys(keys: FrameKeys): void;
   health(): ReplicationHealth;

@@ -44,7 +44,7 @@ export class VirtualTimers implements Timers {
   }
 
   /** Moves time forward until a promise settles, at most `ms`. */
-  async until<T>(promise: Promise<T>, ms: number = 60_000): Promise<T> {
+  async until<T>(promise: Promise<T>, ms: number = 20_000): Promise<T> {
     let settled = false;
     const done = (): void => {
       settled = true;

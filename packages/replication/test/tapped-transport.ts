@@ -1,0 +1,47 @@
+import type { Delivery, PublishOptions, Subscription, Transport } from "@tidemark/transport";
+
+/** What a test may do to the frames of one region. */
+export interface Tap {
+  /** Returns false to lose a frame that is being published. */
+  publish?: (subject: string, frame: Uint8Array, options?: PublishOptions) => boolean;
+  /** Returns the frames to hear instead of one that arrived. */
+  hear?: (subject: string, frame: Uint8Array) => Uint8Array[];
+  /** Resolves when a frame may be handed on. */
+  gate?: () => Promise<void>;
+}
+
+/** A transport with a tap on it. */
+export function tapped(transport: Transport, tap: Tap): Transport {
+  return {
+    get capabilities() {
+      return transport.capabilities;
+    },
+    get status() {
+      return transport.status;
+    },
+    onStatus: (listener) => transport.onStatus(listener),
+    publish: async (subject, frame, options) => {
+      if (tap.publish?.(subject, frame, options) === false) return;
+      await transport.publish(subject, frame, options);
+    },
+    subscribe: async (subject, options) => {
+      const subscription = await transport.subscribe(subject, options);
+      return {
+        close: () => subscription.close(),
+        [Symbol.asyncDispose]: () => subscription.close(),
+        async *[Symbol.asyncIterator](): AsyncGenerator<Delivery> {
+          for await (const delivery of subscription) {
+            await tap.gate?.();
+            const frames = tap.hear?.(subject, delivery.frame) ?? [delivery.frame];
+            for (const frame of frames) yield { frame };
+          }
+        },
+      } satisfies Subscription;
+    },
+    release: (subject, sequence) => transport.release(subject, sequence),
+    serve: (subject, handler, options) => transport.serve(subject, handler, options),
+    request: (subject, frame, options) => transport.request(subject, frame, options),
+    close: () => transport.close(),
+    [Symbol.asyncDispose]: () => transport.close(),
+  };
+}
