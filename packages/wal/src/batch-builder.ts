@@ -1,6 +1,6 @@
 import { ByteWriter, varintBytes, type Hasher, type LogId } from "@tidemark/core";
 import { BATCH_HEADER_BYTES, sealBatch } from "./batch-header.ts";
-import type { NewRecord, QueueEntry, RecordEncoder } from "./commit-queue.ts";
+import type { QueueEntry, RecordEncoder } from "./commit-queue.ts";
 import { WalError } from "./errors.ts";
 
 /** A caller whose last record is in the batch. */

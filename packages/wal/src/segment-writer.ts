@@ -5,6 +5,8 @@ import { formatSegmentName, logPrefix, type SegmentName } from "./segment-name.t
 
 const STEP_BYTES_MIN = 64 * 1024;
 const STEP_BYTES_MAX = 1024 * 1024;
+/** From batches of this size on, writing everything twice costs more than the metadata commit it saves. */
+const ZEROED_BATCH_BYTES_MAX = 48 * 1024;
 const ZEROS: Uint8Array = new Uint8Array(STEP_BYTES_MAX);
 
 /** What a {@link SegmentWriter} needs to know. */
@@ -37,6 +39,7 @@ export class SegmentWriter {
   #step: number = STEP_BYTES_MIN;
   #zeroing: Promise<void> | undefined;
   #next: Promise<WalFile | undefined> | undefined;
+  #lastBytes = 0;
   #closed = false;
 
   private constructor(options: SegmentWriterOptions, file: WalFile, extent: Extent, zeroed: number) {
@@ -104,6 +107,7 @@ export class SegmentWriter {
   write(bytes: Uint8Array): void {
     writeFully(this.#file, bytes, this.offset);
     this.offset += bytes.length;
+    this.#lastBytes = bytes.length;
   }
 
   sync(): Promise<void> {
@@ -119,6 +123,7 @@ export class SegmentWriter {
     if (this.#closed) return;
     const { segmentBytes } = this.#options;
     if (
+      this.#lastBytes < ZEROED_BATCH_BYTES_MAX &&
       this.#zeroing === undefined &&
       this.#zeroed < segmentBytes &&
       this.#zeroed - this.offset < this.#step / 2

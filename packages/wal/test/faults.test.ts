@@ -48,7 +48,7 @@ test("scenario 7: the same for a lone caller, and a new epoch goes on from the l
 test("scenario 7: a failed sync of the zeros laid ahead poisons the log too: it may have been about a batch", async () => {
   const { fs, log } = await fresh();
   fs.failSync({ nth: 2, path: SEGMENT });
-  await log.append(2, new Uint8Array(50_000));
+  await log.append(2, new Uint8Array(40_000));
   await expect.poll(() => log.failed?.code).toBe("WAL_SYNC_FAILED");
   expect(await outcome(log.append(2, body("x")))).toBe("WAL_LOG_FAILED");
 });
