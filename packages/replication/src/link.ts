@@ -1,5 +1,5 @@
 import type { RegionId } from "@tidemark/core";
-import type { Transport } from "@tidemark/transport";
+import type { FrameSequence, Transport } from "@tidemark/transport";
 import type { Timers } from "@tidemark/wal";
 import { Backoff } from "./backoff.ts";
 import { equalBytes } from "./equal-bytes.ts";
@@ -51,7 +51,7 @@ export class Link {
     subject: string,
     kind: FrameKind,
     parts: readonly Uint8Array[],
-    sequence?: { readonly epoch: number; readonly last: number },
+    sequence?: FrameSequence,
   ): Promise<void> {
     const frame = this.codec.seal(kind, ...parts);
     const signal = this.signal;
@@ -60,6 +60,11 @@ export class Link {
       frame,
       sequence === undefined ? { signal } : { sequence, signal },
     );
+  }
+
+  /** Tells the medium what it may forget: a hint, so that its failure is nobody's. */
+  release(subject: string, sequence: FrameSequence): void {
+    this.#options.transport.release(subject, sequence).catch(() => {});
   }
 
   /**

@@ -170,7 +170,10 @@ export class RegionReplication implements Replication {
     return this.#until(
       () =>
         [...peers.all()].every(({ reported }) => state.covers(reported)) &&
-        state.vector().entries().every(({ log, lsn }) => stability.frontier.covers(log, lsn)),
+        state
+          .vector()
+          .entries()
+          .every(({ log, lsn }) => stability.frontier.covers(log, lsn)),
       options,
     );
   }

@@ -21,6 +21,9 @@ export class WalShipper {
   readonly #frameBytes: number;
   readonly #backoff: Backoff;
   readonly #stopCommits: () => void;
+  readonly #releasePauseMs: number;
+  #released: number = 0;
+  #releaseAfterMs: number = Number.NEGATIVE_INFINITY;
   #running: boolean = false;
   #done: Promise<void> = Promise.resolve();
   #closed: boolean = false;
@@ -43,6 +46,7 @@ export class WalShipper {
     this.#logger = options.logger;
     this.#frameBytes = frameBytes;
     this.#subject = frameSubject(log.id.channel, log.id.region, log.id.shard);
+    this.#releasePauseMs = limits.heartbeatMs;
     this.#backoff = new Backoff(options.timers, limits.retryMs);
     this.window = new ShipWindow({ windowBytes: limits.shipWindowBytes, frameBytes, shipped, followers });
     this.window.durable = log.durable.lsn;
@@ -57,6 +61,15 @@ export class WalShipper {
   acknowledged(region: RegionId, lsn: number): void {
     this.window.acknowledged(region, lsn);
     this.#kick();
+  }
+
+  /** Every member holds the log up to `lsn`: the medium may forget it. Said at most once a heartbeat. */
+  release(lsn: number, now: number): void {
+    const upTo = Math.min(lsn, this.window.shipped);
+    if (this.#closed || upTo <= this.#released || now < this.#releaseAfterMs) return;
+    this.#released = upTo;
+    this.#releaseAfterMs = now + this.#releasePauseMs;
+    this.#link.release(this.#subject, { epoch: this.log.id.epoch, last: upTo });
   }
 
   /** Publishes no more; resolves once nothing is under way. */

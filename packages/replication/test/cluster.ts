@@ -26,6 +26,9 @@ export interface Node {
   readonly replication: Replication;
 }
 
+/** Where a write went. */
+export type Written = Awaited<ReturnType<Replication["append"]>>;
+
 /** What a test may say about a region it opens. */
 export type NodeOptions = Partial<OpenReplicationOptions> & { readonly state?: ModelState };
 
@@ -94,7 +97,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** Writes texts, one after the other awaited together. */
-  async write(name: string, ...texts: string[]): Promise<{ lsn: number; log: { epoch: number } }[]> {
+  async write(name: string, ...texts: string[]): Promise<Written[]> {
     const { replication } = this.node(name);
     return this.timers.until(
       Promise.all(
@@ -103,6 +106,12 @@ export class TestCluster implements AsyncDisposable {
         ),
       ),
     );
+  }
+
+  /** Writes one text. */
+  async writeOne(name: string, text: string): Promise<Written> {
+    const [written] = await this.write(name, text);
+    return written!;
   }
 
   /** Stops a region in good order. */

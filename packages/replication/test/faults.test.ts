@@ -244,14 +244,15 @@ test("CORE-2 REP-4 scenario 43: over an older disk image the own tail is fetched
   await cluster.write("a", "one");
   await cluster.timers.advance(20);
   const image = await copyDisk(cluster.disk("a"));
-  const [{ log }] = (await cluster.write("a", "two", "three")) as [{ log: { epoch: number } }];
+  const { log } = await cluster.writeOne("a", "two");
+  await cluster.write("a", "three");
   await cluster.timers.advance(20);
   await cluster.stop("a");
   cluster.disks.set("a", image);
   await cluster.open("a");
   await cluster.timers.advance(50);
   expect(cluster.node("a").state.texts()).toEqual(["one", "three", "two"]);
-  const [written] = (await cluster.write("a", "four")) as [{ log: { epoch: number } }];
+  const written = await cluster.writeOne("a", "four");
   expect(written.log.epoch).toBeGreaterThan(log.epoch);
   await cluster.timers.advance(50);
   for (const name of ["a", "b"]) {
@@ -262,7 +263,7 @@ test("CORE-2 REP-4 scenario 43: over an older disk image the own tail is fetched
 
 test("CORE-2 scenario 43: a write that cannot wait for the peers opens a new epoch at once", async () => {
   await using cluster = await TestCluster.of(["a", "b"]);
-  const [before] = (await cluster.write("a", "one")) as [{ log: { epoch: number } }];
+  const before = await cluster.writeOne("a", "one");
   await cluster.timers.advance(20);
   const image = await copyDisk(cluster.disk("a"));
   await cluster.write("a", "two");
@@ -271,7 +272,7 @@ test("CORE-2 scenario 43: a write that cannot wait for the peers opens a new epo
   cluster.disks.set("a", image);
   cluster.network.cut("a", "b");
   await cluster.open("a");
-  const [after] = (await cluster.write("a", "three")) as [{ log: { epoch: number }; lsn: number }];
+  const after = await cluster.writeOne("a", "three");
   expect(after.log.epoch).toBeGreaterThan(before.log.epoch);
   cluster.network.heal();
   await cluster.timers.advance(100);
@@ -280,12 +281,12 @@ test("CORE-2 scenario 43: a write that cannot wait for the peers opens a new epo
 
 test("CORE-2 a clean restart resumes the log when every other member confirmed its end", async () => {
   await using cluster = await TestCluster.of(["a", "b"]);
-  const [before] = (await cluster.write("a", "one")) as [{ log: { epoch: number }; lsn: number }];
+  const before = await cluster.writeOne("a", "one");
   await cluster.timers.advance(20);
   await cluster.stop("a");
   await cluster.open("a");
   await cluster.timers.until(cluster.node("a").replication.ready({ timeoutMs: 1_000 }));
-  const [after] = (await cluster.write("a", "two")) as [{ log: { epoch: number }; lsn: number }];
+  const after = await cluster.writeOne("a", "two");
   expect(after).toEqual({ log: before.log, lsn: before.lsn + 1 });
   await cluster.timers.advance(20);
   expect(cluster.node("b").state.texts()).toEqual(["one", "two"]);
@@ -294,7 +295,7 @@ test("CORE-2 a clean restart resumes the log when every other member confirmed i
 test("CORE-2 scenario 50: the last acknowledged batch rots; it comes back from the peer, and its LSN is not given out again", async () => {
   await using cluster = await TestCluster.of(["a", "b"]);
   await cluster.write("a", "one");
-  const [last] = (await cluster.write("a", "rots")) as [{ log: { epoch: number }; lsn: number }];
+  const last = await cluster.writeOne("a", "rots");
   await cluster.timers.advance(20);
   const { wal } = cluster.node("a");
   const log = wal.logs().find(({ id }) => id.region === 1)!;
@@ -309,7 +310,7 @@ test("CORE-2 scenario 50: the last acknowledged batch rots; it comes back from t
   void replication.close();
   await cluster.open("a");
   await cluster.timers.advance(100);
-  const [next] = (await cluster.write("a", "next")) as [{ log: { epoch: number }; lsn: number }];
+  const next = await cluster.writeOne("a", "next");
   expect(next.log.epoch).toBeGreaterThan(last.log.epoch);
   await cluster.timers.advance(100);
   expect(cluster.node("b").state.texts()).toEqual(["next", "one", "rots"]);
