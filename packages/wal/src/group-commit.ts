@@ -119,7 +119,8 @@ export class GroupCommit {
     if (!this.#packed) {
       builder.begin(this.#tail.written.lsn + 1, this.#carry);
       this.#fill(builder);
-    } else if (builder.length < TOP_UP_BYTES && !this.#queue.empty) {
+    } else if (builder.length < TOP_UP_BYTES && !this.#queue.empty && this.#carry.entry === undefined) {
+      // An entry that moved on begins the batch after this one.
       this.#fill(builder);
     }
     this.#packed = false;

@@ -170,8 +170,13 @@ export class SegmentWriter {
     try {
       await fs.unlink(this.#nextPath());
       const file = await fs.open(this.#nextPath(), "create");
-      await layZeros(file, 0, Math.min(this.#step, segmentBytes));
-      return file;
+      try {
+        await layZeros(file, 0, Math.min(this.#step, segmentBytes));
+        return file;
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
     } catch {
       return undefined;
     }

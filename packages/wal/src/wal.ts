@@ -6,7 +6,7 @@ import { encodeEpochOpen, type EpochEnd } from "./epoch-open.ts";
 import { WalError } from "./errors.ts";
 import { Extent } from "./extent.ts";
 import type { WalFs, WalLock } from "./file-system.ts";
-import { LogTail, type LogTailState } from "./log-tail.ts";
+import { LogTail, writeErrorCode, type LogTailState } from "./log-tail.ts";
 import type { Log, LogPosition } from "./log.ts";
 import type { Logger } from "./logger.ts";
 import {
@@ -163,7 +163,7 @@ class DirectoryWal implements Wal {
     } catch (error) {
       this.#logs.delete(key);
       this.#tails.delete(key);
-      throw error;
+      throw new WalError(writeErrorCode(error), `Cannot create ${key}`, { log: id, cause: error });
     }
     return log;
   }

@@ -281,3 +281,29 @@ test("WAL-1 a closed log refuses, and close() writes what was queued", async () 
   expect(await bodies(own(again))).toEqual(["a", "b", "c"]);
   await again.close();
 });
+
+test("WAL-5 an entry that moved to the next batch is whole there, though the batch before it is topped up", async () => {
+  const { fs, wal, log } = await fresh({ batchBytesMax: 40_000 });
+  const release = fs.holdSyncs();
+  const first = log.appendMany([
+    { type: 2, body: body("a") },
+    { type: 2, body: body("b") },
+  ]);
+  await expect.poll(() => fs.heldSyncs).toBe(1);
+  const encoded = (size: number) => (writer: { raw(bytes: Uint8Array): void }) =>
+    writer.raw(new Uint8Array(size));
+  const rest = [
+    log.append(2, encoded(5000)),
+    log.append(2, encoded(38_000)),
+    log.append(2, new Uint8Array(33_000)),
+    log.append(2, new Uint8Array(7)),
+  ];
+  release();
+  await first;
+  expect(await Promise.all(rest)).toEqual([3, 4, 5, 6]);
+  const sizes = (await batches(log))
+    .flatMap((batch) => [...batch.records()])
+    .map((record) => record.body.length);
+  expect(sizes).toEqual([1, 1, 5000, 38_000, 33_000, 7]);
+  await wal.close();
+});
