@@ -1,76 +1,120 @@
 import type { Delivery, Subscription } from "@tidemark/transport";
+import type { Turns } from "./turns.ts";
+
+interface Waiter {
+  resolve(result: IteratorResult<Delivery, undefined>): void;
+  reject(reason: unknown): void;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * The frames of one subscription that nobody has pulled yet, bounded: a subscriber that does not keep up
- * loses frames (counted), and slows nobody. What it lost is asked for again by the layer above.
+ * The frames of one subscription that nobody has pulled yet, bounded: a reader that does not keep up
+ * loses frames (counted) and slows nobody. What it lost is asked for again by the layer above.
  */
 export class DeliveryQueue implements Subscription {
+  readonly subject: string;
   /** Frames dropped because the queue was full. */
-  dropped: number = 0;
+  droppedCount: number = 0;
   readonly #framesMax: number;
+  readonly #turns: Turns;
   readonly #onClose: () => void;
-  #frames: Delivery[] = [];
+  #frames: Uint8Array[] = [];
   #at: number = 0;
-  #waiting: ((result: IteratorResult<Delivery>) => void)[] = [];
+  #waiting: Waiter[] = [];
+  #draining: boolean = false;
   #closed: boolean = false;
+  #failure: { readonly reason: unknown } | undefined;
 
-  constructor(framesMax: number, onClose: () => void) {
+  constructor(subject: string, framesMax: number, turns: Turns, onClose: () => void) {
+    this.subject = subject;
     this.#framesMax = framesMax;
+    this.#turns = turns;
     this.#onClose = onClose;
   }
 
-  /** Hands a frame over; false if it was dropped. */
-  push(delivery: Delivery): boolean {
-    if (this.#closed) return false;
-    const waiter = this.#waiting.shift();
-    if (waiter !== undefined) {
-      waiter({ done: false, value: delivery });
-      return true;
-    }
-    if (this.#frames.length - this.#at >= this.#framesMax) {
-      this.dropped += 1;
+  /** Frames that wait to be pulled. */
+  get queuedCount(): number {
+    return this.#frames.length - this.#at;
+  }
+
+  /** Takes a copy of a frame; false if it dropped it, at the bound. */
+  push(frame: Uint8Array): boolean {
+    if (this.queuedCount >= this.#framesMax) {
+      this.droppedCount += 1;
       return false;
     }
-    this.#frames.push(delivery);
+    // Not slice(): that of a Buffer is a view.
+    this.#frames.push(new Uint8Array(frame));
+    this.#drain();
     return true;
   }
 
-  next(): Promise<IteratorResult<Delivery>> {
-    const delivery = this.#frames[this.#at];
-    if (delivery !== undefined) {
-      this.#at += 1;
-      if (this.#at === this.#frames.length) {
-        this.#frames = [];
-        this.#at = 0;
-      }
-      return Promise.resolve({ done: false, value: delivery });
+  next(): Promise<IteratorResult<Delivery, undefined>> {
+    if (this.#failure !== undefined) {
+      const { reason } = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(reason);
     }
-    if (this.#closed) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#closed) return Promise.resolve(DONE);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#drain();
+    });
   }
 
   close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      this.#frames = [];
-      this.#at = 0;
-      for (const waiter of this.#waiting.splice(0)) waiter({ done: true, value: undefined });
-      this.#onClose();
-    }
+    this.#end((waiter) => waiter.resolve(DONE));
     return Promise.resolve();
+  }
+
+  /** Closes and lets the reader know why: the one that waits, or the next one. */
+  fail(reason: unknown): void {
+    if (this.#closed) return;
+    if (this.#waiting.length === 0) this.#failure = { reason };
+    this.#end((waiter) => waiter.reject(reason));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Delivery> {
+  [Symbol.asyncIterator](): AsyncIterator<Delivery, undefined> {
     return {
       next: () => this.next(),
       return: async () => {
         await this.close();
-        return { done: true, value: undefined };
+        return DONE;
       },
     };
+  }
+
+  #end(settle: (waiter: Waiter) => void): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#frames = [];
+    this.#at = 0;
+    for (const waiter of this.#waiting.splice(0)) settle(waiter);
+    this.#onClose();
+  }
+
+  #drain(): void {
+    if (this.#draining) return;
+    while (this.#waiting.length > 0 && this.queuedCount > 0) {
+      if (this.#turns.mustWait()) {
+        this.#draining = true;
+        this.#turns.next(() => {
+          this.#draining = false;
+          this.#drain();
+        });
+        return;
+      }
+      const frame = this.#frames[this.#at++]!;
+      if (this.#at === this.#frames.length) {
+        this.#frames = [];
+        this.#at = 0;
+      }
+      this.#waiting.shift()!.resolve({ done: false, value: { frame } });
+    }
   }
 }

@@ -1,2 +1,4 @@
 export { createInProcessNetwork } from "./network.ts";
-export type { InProcessNetwork, InProcessNetworkOptions, InProcessStats } from "./network.ts";
+export type { InProcessNetwork, InProcessStats, InProcessSubscriptionStats } from "./network.ts";
+export type { LinkFaults } from "./link.ts";
+export type { InProcessNetworkOptions, LinkChangeOptions } from "./options.ts";

@@ -1,45 +1,55 @@
-/** How frames fare between two endpoints, one way. */
-export interface Link {
-  cut: boolean;
-  latencyMs: number;
+import { Link } from "./link.ts";
+import type { LinkOptions } from "./link.ts";
+import { linkSeed } from "./random.ts";
+
+interface NamedLink {
+  readonly from: string;
+  readonly to: string;
+  readonly link: Link;
 }
 
-/** Every one-way link that differs from the default. */
+/** The links of a network, each made on first use. */
 export class Links {
-  readonly #links: Map<string, Link> = new Map();
-  readonly #latencyMs: number;
+  readonly #options: LinkOptions;
+  readonly #links: Map<string, Map<string, NamedLink>> = new Map();
 
-  constructor(latencyMs: number) {
-    this.#latencyMs = latencyMs;
+  constructor(options: LinkOptions) {
+    this.#options = options;
   }
 
-  /** The link as it is; never made by looking at it. */
-  of(from: string, to: string): Readonly<Link> {
-    return this.#links.get(key(from, to)) ?? { cut: false, latencyMs: this.#latencyMs };
-  }
-
-  change(from: string, to: string, change: Partial<Link>): void {
-    this.#links.set(key(from, to), { ...this.of(from, to), ...change });
-  }
-
-  /** Names at the other end of a cut link of `name`, in either direction. */
-  cutFrom(name: string): string[] {
-    const names = new Set<string>();
-    for (const [pair, { cut }] of this.#links) {
-      const [from, to] = JSON.parse(pair) as [string, string];
-      if (!cut || from === to) continue;
-      if (from === name) names.add(to);
-      if (to === name) names.add(from);
+  of(from: string, to: string): Link {
+    let row = this.#links.get(from);
+    if (row === undefined) this.#links.set(from, (row = new Map()));
+    let named = row.get(to);
+    if (named === undefined) {
+      const seed = linkSeed(this.#options.seed, from, to);
+      row.set(to, (named = { from, to, link: new Link({ ...this.#options, seed }) }));
     }
-    return [...names].sort();
+    return named.link;
   }
 
-  /** Both ends of every cut link. */
-  cutPairs(): [string, string][] {
-    return [...this.#links].filter(([, { cut }]) => cut).map(([pair]) => JSON.parse(pair) as [string, string]);
+  /** Both directions, or only the first. */
+  between(from: string, to: string, oneWay: boolean = false): Link[] {
+    if (from === to) throw new RangeError(`Cannot touch the link from ${from} to itself`);
+    return oneWay ? [this.of(from, to)] : [this.of(from, to), this.of(to, from)];
   }
-}
 
-function key(from: string, to: string): string {
-  return JSON.stringify([from, to]);
+  /** Every link made so far, of one endpoint if a name is given. */
+  all(name?: string): NamedLink[] {
+    return [...this.#links.values()]
+      .flatMap((row) => [...row.values()])
+      .filter(({ from, to }) => name === undefined || from === name || to === name);
+  }
+
+  /** Which links of an endpoint are cut, for a person; undefined if none is. */
+  cutsOf(name: string): string | undefined {
+    const cut = this.all(name).filter(({ link }) => link.cut);
+    const to = new Set(cut.filter(({ from }) => from === name).map((one) => one.to));
+    const from = new Set(cut.filter((one) => one.to === name).map((one) => one.from));
+    const phrases = [...new Set([...to, ...from])].sort().map((peer) => {
+      if (to.has(peer) && from.has(peer)) return `the link with ${peer} is cut`;
+      return to.has(peer) ? `the link to ${peer} is cut` : `the link from ${peer} is cut`;
+    });
+    return phrases.length === 0 ? undefined : phrases.join(", ");
+  }
 }
