@@ -66,8 +66,9 @@ export class GroupPlayer {
     model.read(operation);
     if (!this.#isAhead) sightings.knownEverywhere(line);
     // A retry makes it readable over there by itself: that says nothing about the lag.
-    else if (answer.effectId !== undefined) {
-      sightings.acknowledged(line, answer.effectId, !link.isCut && (marks & MARK.retryThere) === 0);
+    else if (answer.position !== undefined) {
+      const isMeasured = !link.isCut && (marks & MARK.retryThere) === 0;
+      sightings.acknowledged(line, this.#device.place, answer.position, isMeasured);
     }
     if (operation.op === "hide") hidden.hide(user, operation.item, line, sightings.regionsOf(line));
     if (operation.op === "unhide") hidden.unhide(user, operation.item);
@@ -102,8 +103,11 @@ export class GroupPlayer {
   ): Promise<boolean> {
     const there = this.#device.otherRegion;
     if ((await this.#device.present(there, user, before)) === undefined) return false;
-    const { outcome } = await submit(there, operation, this.#submitOptions(line));
+    const { outcome, position } = await submit(there, operation, this.#submitOptions(line));
     if (outcome === "refused") this.#shared.tally.unexpectedRefusals++;
+    if (this.#isAhead && position !== undefined) {
+      this.#shared.sightings.acknowledged(line, 1 - this.#device.place, position, false);
+    }
     // Where this ticket cannot be handed in the device goes on with the one it had.
     await this.#device.present(this.#device.region, user, keep(there.users.get(user)));
     this.#device.carry(user);

@@ -71,9 +71,9 @@ export class Player {
   async play(): Promise<void> {
     const { survey, regions } = this.#options;
     const stops = regions.map((region, number) =>
-      region.onChange(({ kind, effectId }) => {
-        // Nobody is told the effect of a start.
-        if (kind !== "start") this.sightings.saw(number, effectId);
+      region.onChange(({ kind, position }) => {
+        // Nobody is told the place of a start.
+        if (kind !== "start") this.sightings.saw(number, position);
       }),
     );
     let next = 0;

@@ -9,10 +9,12 @@ export function viewOfSession(region: Region, id: string): SessionView | undefin
   const state = region.sessions.get(id)?.state();
   if (state === undefined) return undefined;
   const { user, agent, metadata, open, signals, hints, annotations, searches } = state;
+  // Operations of the session are known, and its start is not.
+  if (user === undefined || agent === undefined) return undefined;
   return {
     user,
     agent,
-    metadata,
+    metadata: new Map(Object.entries(metadata)),
     open,
     signals,
     hints,

@@ -3,6 +3,13 @@ export const EVERYWHERE = 0b111;
 /** The two regions that are written to; the third only follows. */
 const MEMBERS = 0b011;
 
+/** An operation's place in its session, which it keeps wherever it is applied. */
+export interface OperationPlace {
+  readonly session: string;
+  readonly lane: string;
+  readonly seqno: number;
+}
+
 interface Sighting {
   regions: number;
   line: number;
@@ -12,13 +19,15 @@ interface Sighting {
 /**
  * Which operation has been applied in which region, and how long it took to be readable in the other one.
  *
- * A region reports an effect before the write that caused it resolves, so effects are known here before
- * their lines are.
+ * A region reports an operation before the write that caused it resolves, so places are known here before
+ * their lines are. A line that was retried in the other region has a place of its own there.
  */
 export class Sightings {
   readonly #nowMs: () => number;
-  readonly #effects = new Map<string, Sighting>();
-  /** Effects whose lag is being measured: acknowledged while the link was up, not seen on the other side yet. */
+  readonly #places = new Map<string, Sighting>();
+  /** The places of lines that are underway, to forget them together. */
+  readonly #placesOf = new Map<number, string[]>();
+  /** What is being measured: acknowledged while the link was up, not seen on the other side yet. */
   readonly #measured = new Set<Sighting>();
   /** By line: the regions it was applied in, as bits. */
   readonly #applied: Uint8Array;
@@ -38,29 +47,32 @@ export class Sightings {
     return this.#applied[line]!;
   }
 
-  /** A region has applied an effect. */
-  saw(region: number, effectId: string): void {
-    const sighting = this.#effects.get(effectId) ?? { regions: 0, line: 0, ackedMs: 0 };
-    this.#effects.set(effectId, sighting);
+  /** A region has applied an operation. */
+  saw(region: number, place: OperationPlace): void {
+    const sighting = this.#at(keyOf(place));
     sighting.regions |= 1 << region;
     if ((sighting.regions & MEMBERS) === MEMBERS && this.#measured.delete(sighting)) {
       this.lagsMs.push(Math.max(this.#nowMs() - sighting.ackedMs, 0));
     }
-    if (sighting.line !== 0) this.#settle(effectId, sighting);
+    if (sighting.line !== 0) this.#settle(sighting);
   }
 
-  /** A region has acknowledged a line as an effect. */
-  acknowledged(line: number, effectId: string, isMeasured: boolean): void {
-    const sighting = this.#effects.get(effectId) ?? { regions: 0, line, ackedMs: 0 };
-    this.#effects.set(effectId, sighting);
+  /** A region has acknowledged a line; `region` has applied it, under this place or another. */
+  acknowledged(line: number, region: number, place: OperationPlace, isMeasured: boolean): void {
+    const key = keyOf(place);
+    const sighting = this.#at(key);
     sighting.line = line;
     sighting.ackedMs = this.#nowMs();
+    sighting.regions |= 1 << region;
+    const keys = this.#placesOf.get(line);
+    if (keys === undefined) this.#placesOf.set(line, [key]);
+    else if (!keys.includes(key)) keys.push(key);
     if (isMeasured) {
       // The other region may have been faster than the answer.
       if ((sighting.regions & MEMBERS) === MEMBERS) this.lagsMs.push(0);
       else this.#measured.add(sighting);
     }
-    this.#settle(effectId, sighting);
+    this.#settle(sighting);
   }
 
   /** A line that was applied everywhere before this run began. */
@@ -73,11 +85,24 @@ export class Sightings {
     this.#measured.clear();
   }
 
-  #settle(effectId: string, { line, regions }: Sighting): void {
+  #at(key: string): Sighting {
+    let sighting = this.#places.get(key);
+    if (sighting === undefined) this.#places.set(key, (sighting = { regions: 0, line: 0, ackedMs: 0 }));
+    return sighting;
+  }
+
+  #settle({ line, regions }: Sighting): void {
     const isNew = regions & ~this.#applied[line]!;
-    this.#applied[line]! |= regions;
-    if (regions === EVERYWHERE) this.#effects.delete(effectId);
+    const applied = (this.#applied[line]! |= regions);
+    if (applied === EVERYWHERE) {
+      for (const key of this.#placesOf.get(line) ?? []) this.#places.delete(key);
+      this.#placesOf.delete(line);
+    }
     for (let region = 0; region < 3; region++)
       if ((isNew & (1 << region)) !== 0) this.#onApplied(line, region);
   }
+}
+
+function keyOf({ session, lane, seqno }: OperationPlace): string {
+  return `${seqno} ${lane} ${session}`;
 }

@@ -1,11 +1,11 @@
-import type { Region, WriteOptions, WriteResult } from "@tidemark/region";
+import type { OperationPosition, Region, WriteOptions, WriteResult } from "@tidemark/region";
 import type { Operation } from "./operation.ts";
 
 /** What a region answered. */
 export interface Answer {
   readonly outcome: "applied" | "duplicate" | "refused";
-  /** Names the effect in every region; a start has none to tell. */
-  readonly effectId?: string;
+  /** The operation's place in its session; nobody is told that of a start. */
+  readonly position?: OperationPosition;
   /** The code of a refusal. */
   readonly reason?: string;
 }
@@ -70,10 +70,10 @@ async function write(
   }
 }
 
-function answerOf({ outcome, effectId, reason }: WriteResult): Answer {
+function answerOf({ outcome, position, reason }: WriteResult): Answer {
   return {
     outcome,
-    ...(effectId === undefined ? {} : { effectId }),
+    ...(position === undefined ? {} : { position }),
     ...(reason === undefined ? {} : { reason }),
   };
 }

@@ -3,7 +3,7 @@ import { HiddenCheck, ITEMS_READ_MAX, type Shows } from "../src/hidden-check.ts"
 import { Link } from "../src/link.ts";
 import type { Cut } from "../src/plan.ts";
 import { formatReport, isHeld, quantilesOf, type Report } from "../src/report.ts";
-import { EVERYWHERE, Sightings } from "../src/sightings.ts";
+import { EVERYWHERE, Sightings, type OperationPlace } from "../src/sightings.ts";
 
 /** A region that hides these items and shows everything else. */
 function hiding(...items: string[]): Shows & { readonly asked: string[] } {
@@ -89,15 +89,17 @@ describe("APP-1 visibility lag", () => {
     return { at: (ms) => (now = ms), seen, applied };
   }
 
+  const place = (seqno: number, lane = "us"): OperationPlace => ({ session: "s", lane, seqno });
+
   test("is measured from the answer to the other region, the follower aside", () => {
     const { at, seen, applied } = sightings();
-    seen.saw(0, "x");
+    seen.saw(0, place(1));
     at(10);
-    seen.acknowledged(4, "x", true);
+    seen.acknowledged(4, 0, place(1), true);
     at(12);
-    seen.saw(2, "x");
+    seen.saw(2, place(1));
     at(15);
-    seen.saw(1, "x");
+    seen.saw(1, place(1));
     expect(seen.lagsMs).toEqual([5]);
     expect(applied).toEqual(["4@0", "4@2", "4@1"]);
     expect(seen.regionsOf(4)).toBe(EVERYWHERE);
@@ -105,19 +107,28 @@ describe("APP-1 visibility lag", () => {
 
   test("is zero where the other region was faster than the answer", () => {
     const { seen } = sightings();
-    seen.saw(0, "x");
-    seen.saw(1, "x");
-    seen.acknowledged(1, "x", true);
+    seen.saw(0, place(1));
+    seen.saw(1, place(1));
+    seen.acknowledged(1, 0, place(1), true);
     expect(seen.lagsMs).toEqual([0]);
   });
 
   test("is not measured across a cut, nor where the caller says so", () => {
     const { seen } = sightings();
-    seen.acknowledged(1, "x", true);
+    seen.acknowledged(1, 0, place(1), true);
     seen.linkCut();
-    seen.acknowledged(2, "y", false);
-    for (const effect of ["x", "y"]) for (const region of [0, 1, 2]) seen.saw(region, effect);
+    seen.acknowledged(2, 0, place(2), false);
+    for (const seqno of [1, 2]) for (const region of [0, 1, 2]) seen.saw(region, place(seqno));
     expect(seen.lagsMs).toEqual([]);
+    expect(seen.regionsOf(1)).toBe(EVERYWHERE);
+  });
+
+  test("is of one line, also where a retry gave it a second place", () => {
+    const { seen, applied } = sightings();
+    seen.acknowledged(1, 0, place(1, "us"), false);
+    seen.acknowledged(1, 1, place(1, "eu"), false);
+    seen.saw(2, place(1, "eu"));
+    expect(applied).toEqual(["1@0", "1@1", "1@2"]);
     expect(seen.regionsOf(1)).toBe(EVERYWHERE);
   });
 

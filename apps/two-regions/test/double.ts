@@ -1,4 +1,4 @@
-import type { Region } from "@tidemark/region";
+import type { OperationPosition, Region } from "@tidemark/region";
 import type { Cluster } from "../src/main.ts";
 import { REGION_NAMES } from "../src/link.ts";
 
@@ -24,6 +24,15 @@ interface Op {
 }
 
 type Fields = Record<string, unknown>;
+
+interface Change {
+  readonly kind: string;
+  readonly position: OperationPosition;
+}
+
+function positionOf({ session, effectId, stamp }: Op): OperationPosition {
+  return { session, lane: effectId, seqno: stamp };
+}
 
 /**
  * Three regions as simple as can be, to try the player on: each holds a set of operations, sends them to the
@@ -54,7 +63,7 @@ class RegionDouble {
   readonly #fault: Fault | undefined;
   readonly #links: ReadonlySet<string>;
   readonly ops = new Map<string, Op>();
-  readonly #listeners = new Set<(change: { kind: string; effectId: string }) => void>();
+  readonly #listeners = new Set<(change: Change) => void>();
   all: readonly RegionDouble[] = [];
   tick: () => number = () => 0;
   duplicates = 0;
@@ -75,7 +84,7 @@ class RegionDouble {
     const key = known === undefined ? op.effectId : `${op.effectId} again`;
     if (this.#fault === "loses a signal" && op.kind === "signal" && op.stamp % 10 === 7) return;
     this.ops.set(key, op);
-    for (const listener of this.#listeners) listener({ kind: op.kind, effectId: op.effectId });
+    for (const listener of this.#listeners) listener({ kind: op.kind, position: positionOf(op) });
   }
 
   share(): void {
@@ -111,7 +120,7 @@ class RegionDouble {
       if (other !== this && !this.#links.has(`${this.name} ${other.name}`))
         queueMicrotask(() => other.receive(op));
     }
-    return { outcome, effectId };
+    return { outcome, effectId, position: positionOf(op) };
   }
 
   sorted(): Op[] {
@@ -134,7 +143,7 @@ class RegionDouble {
     return {
       user: start.user,
       agent: start.fields[0],
-      metadata: new Map(start.fields[1] as [string, string][]),
+      metadata: start.fields[1],
       open: of("close").length === 0,
       signals,
       hints: new Map(of("prefer").map(({ fields }) => fields as [string, string])),
@@ -211,8 +220,7 @@ class RegionDouble {
           if (known !== undefined && known.effectId !== `effect ${String(operationId)}`) {
             throw Object.assign(new Error("exists"), { code: "SESSION_EXISTS" });
           }
-          const entries = Object.entries(metadata as object);
-          await this.write(id as string, user as string, "start", [agent, entries], { operationId });
+          await this.write(id as string, user as string, "start", [agent, metadata], { operationId });
         },
       },
       users: {
@@ -235,7 +243,7 @@ class RegionDouble {
         vector: { all: this.ops.size },
         digest: this.#fault === "differs in digest" && this.name === "ap-south" ? "ff" : "00",
       }),
-      onChange: (listener: (change: { kind: string; effectId: string }) => void) => {
+      onChange: (listener: (change: Change) => void) => {
         this.#listeners.add(listener);
         return () => this.#listeners.delete(listener);
       },
