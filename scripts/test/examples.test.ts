@@ -86,15 +86,12 @@ function examplesIn(short: string): Example[] {
   );
 }
 
-/** `assert`, and the package's own exports the code mentions and does not import itself. */
+/** `assert`, and what the code mentions of its package and of those it depends on, and does not import itself. */
 function impliedImports(dir: string, short: string, code: string): string {
   const lines = /\bassert\s+from\b/.test(code) ? [] : [`import assert from "node:assert/strict";`];
   const taken = new Set<string>();
-  for (const [entry, specifier] of [
-    ["index.ts", `@tidemark/${short}`],
-    ["node.ts", `@tidemark/${short}/node`],
-  ] as const) {
-    const names = exportsOf(join(dir, "src", entry)).filter(
+  for (const [file, specifier] of entriesOf(dir, short)) {
+    const names = exportsOf(file).filter(
       (name) =>
         !taken.has(name) &&
         new RegExp(`\\b${name}\\b`).test(code) &&
@@ -104,6 +101,17 @@ function impliedImports(dir: string, short: string, code: string): string {
     if (names.length > 0) lines.push(`import { ${names.join(", ")} } from "${specifier}";`);
   }
   return lines.join("\n");
+}
+
+/** Source and name of each entry an example may take names from: the package's own first. */
+function entriesOf(dir: string, short: string): [file: string, specifier: string][] {
+  const own = publicPackages().find((one) => one.short === short)!;
+  const others = publicPackages().filter((one) => one.name in (own.manifest["dependencies"] ?? {}));
+  return [
+    [join(dir, "src", "index.ts"), own.name],
+    [join(dir, "src", "node.ts"), `${own.name}/node`],
+    ...others.map((one): [string, string] => [join(one.dir, "src", "index.ts"), one.name]),
+  ];
 }
 
 /** Names of the values a module exports, `export *` and `export { … } from` followed. */
