@@ -192,6 +192,11 @@ export class Carry {
   /** Records of it that are encoded and in no batch yet. */
   bytes: Uint8Array | undefined;
   records = 0;
+
+  /** All records of the entry are in a batch, and only its caller is left to be noted there. */
+  get packed(): boolean {
+    return this.entry !== undefined && this.index >= (this.entry.records?.length ?? 1);
+  }
 }
 
 function sizeHint(entry: QueueEntry): number {

@@ -139,7 +139,11 @@ export class GroupCommit {
 
   #fill(builder: BatchBuilder, previous: Uint8Array = this.#tail.written.digest): void {
     const before = builder.recordCount;
-    for (let entry = this.#queue.peek(); entry !== undefined && !builder.full; entry = this.#queue.peek()) {
+    for (
+      let entry = this.#queue.peek();
+      entry !== undefined && (!builder.full || this.#carry.packed);
+      entry = this.#queue.peek()
+    ) {
       if (builder.add(entry, this.#carry) === "full") break;
       this.#queue.shift();
     }

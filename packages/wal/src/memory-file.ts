@@ -32,9 +32,21 @@ export class MemoryFile {
     this.#mark(from, to);
   }
 
-  /** A sync that worked. */
+  /** A sync that worked: it writes what is dirty, and nothing else. */
   sync(): void {
-    this.#stored = this.bytes.slice(0, this.length);
+    if (this.#stored.length < this.length) {
+      const grown = new Uint8Array(this.bytes.length);
+      grown.set(this.#stored.subarray(0, this.#storedLength));
+      this.#stored = grown;
+    }
+    for (const sector of this.#dirty) {
+      const from = sector * SECTOR_BYTES;
+      this.#stored.set(
+        this.bytes.subarray(from, Math.min(this.length, from + SECTOR_BYTES)),
+        Math.min(from, this.length),
+      );
+    }
+    if (this.#storedLength > this.length) this.#stored.fill(0, this.length, this.#storedLength);
     this.#storedLength = this.length;
     this.#dirty.clear();
   }
@@ -64,7 +76,9 @@ export class MemoryFile {
     }
     this.bytes = bytes;
     this.length = length;
-    this.sync();
+    this.#stored = bytes.slice();
+    this.#storedLength = length;
+    this.#dirty.clear();
   }
 
   /** Rot: on the platter and, as after a reboot, in what processes see. */

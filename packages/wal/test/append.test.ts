@@ -307,3 +307,12 @@ test("WAL-5 an entry that moved to the next batch is whole there, though the bat
   expect(sizes).toEqual([1, 1, 5000, 38_000, 33_000, 7]);
   await wal.close();
 });
+
+test("WAL-5 an entry that fills the next batch to the brim is acknowledged with it", async () => {
+  const { wal, log } = await fresh({ batchBytesMax: 1064 });
+  const encoded = (size: number) => (writer: { raw(bytes: Uint8Array): void }) =>
+    writer.raw(new Uint8Array(size));
+  expect(await Promise.all([log.append(2, encoded(600)), log.append(2, encoded(990))])).toEqual([1, 2]);
+  expect((await batches(log)).map((batch) => batch.bytes.length)).toEqual([64 + 603, 64 + 993]);
+  await wal.close();
+});
