@@ -1,32 +1,45 @@
-import { nobleHasher, type Hasher } from "@tidemark/core";
-import { Hasher as JitHasher, warmupSimd } from "blake3-jit";
+import type { Hasher } from "@tidemark/core";
+import { Blake3Engine, ENGINE_BYTES_MAX, ENGINE_PAGES, KEY_BYTES, MODE } from "./blake3-engine.ts";
+import { compileBlake3Kernel, openBlake3Kernel } from "./blake3-kernel.ts";
+import { createJitHasher } from "./jit-hasher.ts";
 
-/** Contexts whose state is kept: more than a program names, so that a caller who makes them up cannot grow it. */
-const CONTEXTS_MAX = 64;
-/** blake3-jit is wrong above it for inputs of more than one chunk; the reference takes over. */
-const JIT_LENGTH_MAX = 64;
-const KEY_BYTES = 32;
-
-interface KeyedState {
-  /** The key the state was made of: an array can be overwritten by its owner. */
-  readonly key: Uint8Array;
-  readonly state: JitHasher;
+/** The seam of core, and batches. */
+export interface Blake3Hasher extends Hasher {
+  /** `wasm` where the host runs WebAssembly SIMD, else `portable`: the same bytes, three to ten times slower. */
+  readonly engine: "wasm" | "portable";
+  /**
+   * `digest` of many records at once, one result after the other: record i is `bytes` from `offsets[i]` to
+   * `offsets[i + 1]`. Four records of at most 1024 bytes share the work of one.
+   *
+   * @param offsets - `count + 1` ascending offsets into `bytes`.
+   * @param length - Bytes of each result. @defaultValue 32
+   * @throws `RangeError` if an offset lies before the one before it or behind the end.
+   */
+  digestMany(
+    context: string,
+    bytes: Uint8Array,
+    offsets: ArrayLike<number>,
+    count: number,
+    length?: number,
+  ): Uint8Array;
 }
 
+/** Contexts whose key is kept: more than a program names, so that a caller who makes them up cannot grow it. */
+const CONTEXTS_MAX = 64;
+
+const utf8 = new TextEncoder();
+
 /**
- * Compiles what the engine compiles at run time, so that the first digest does not wait for it. Optional:
- * {@link createBlake3Hasher} works without it.
+ * Compiles the kernel off the main thread. Optional on Node, where {@link createBlake3Hasher} compiles it in well
+ * under a millisecond; a browser may refuse to do that at once and would fall back to the portable engine.
  */
 export function loadBlake3(): Promise<void> {
-  warmupSimd();
-  return Promise.resolve();
+  return compileBlake3Kernel(ENGINE_PAGES);
 }
 
 /**
- * A {@link Hasher} with the bytes of `nobleHasher` at more than ten times its speed.
- *
- * The state of a context is made once and reset, so that a call allocates little more than its result. The
- * state of a key lives as long as the caller's key array.
+ * A {@link Hasher} with the bytes of `nobleHasher` at more than ten times its speed. It owns the memory of one
+ * WebAssembly instance, 320 KiB: make one and share it.
  *
  * @example
  * ```ts
@@ -36,36 +49,72 @@ export function loadBlake3(): Promise<void> {
  * assert.equal(hasher.keyedDigest(new Uint8Array(32), bytes, 16).length, 16);
  * ```
  */
-export function createBlake3Hasher(): Hasher {
-  const contexts = new Map<string, JitHasher>();
-  const keys = new WeakMap<Uint8Array, KeyedState>();
+export function createBlake3Hasher(): Blake3Hasher {
+  const portable = createJitHasher();
+  const kernel = openBlake3Kernel(ENGINE_PAGES);
+  if (kernel === undefined) {
+    return { ...portable, engine: "portable", digestMany: (...batch) => digestEach(portable, ...batch) };
+  }
+  const engine = new Blake3Engine(kernel);
+  const contexts = new Map<string, Uint8Array>();
+  const contextKey = (context: string): Uint8Array => {
+    let key = contexts.get(context);
+    if (key === undefined) {
+      key = engine.contextKey(utf8.encode(context));
+      if (contexts.size === CONTEXTS_MAX) contexts.clear();
+      contexts.set(context, key);
+    }
+    return key;
+  };
   return {
+    engine: "wasm",
     digest(context, bytes, length = 32) {
-      if (length > JIT_LENGTH_MAX) return nobleHasher.digest(context, bytes, length);
-      let state = contexts.get(context);
-      if (state === undefined) {
-        state = JitHasher.newDeriveKey(context);
-        if (contexts.size === CONTEXTS_MAX) contexts.clear();
-        contexts.set(context, state);
-      }
-      return state.reset().update(bytes).finalize(length);
+      // Extended output is nothing we use: it is not worth a kernel.
+      if (length > 32 || bytes.length > ENGINE_BYTES_MAX) return portable.digest(context, bytes, length);
+      return engine.digest(contextKey(context), MODE.deriveMaterial, bytes, length);
     },
     keyedDigest(key, bytes, length = 32) {
-      if (length > JIT_LENGTH_MAX) return nobleHasher.keyedDigest(key, bytes, length);
-      let known = keys.get(key);
-      if (known === undefined || !sameKey(known.key, key)) {
-        if (key.length !== KEY_BYTES) throw new RangeError(`A key must have 32 bytes: ${key.length}`);
-        // A copy, also because blake3-jit refuses a key that does not start at a multiple of four.
-        const own = key.slice();
-        known = { key: own, state: JitHasher.newKeyed(own) };
-        keys.set(key, known);
-      }
-      return known.state.reset().update(bytes).finalize(length);
+      if (key.length !== KEY_BYTES) throw new RangeError(`A key must have 32 bytes: ${key.length}`);
+      if (length > 32 || bytes.length > ENGINE_BYTES_MAX) return portable.keyedDigest(key, bytes, length);
+      return engine.digest(key, MODE.keyed, bytes, length);
+    },
+    digestMany(context, bytes, offsets, count, length = 32) {
+      if (length > 32) return digestEach(portable, context, bytes, offsets, count, length);
+      guardOffsets(bytes, offsets, count);
+      return engine.digestMany(contextKey(context), MODE.deriveMaterial, bytes, offsets, count, length);
     },
   };
 }
 
-function sameKey(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < KEY_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
+function digestEach(
+  hasher: Hasher,
+  context: string,
+  bytes: Uint8Array,
+  offsets: ArrayLike<number>,
+  count: number,
+  length: number = 32,
+): Uint8Array {
+  guardOffsets(bytes, offsets, count);
+  const out = new Uint8Array(count * length);
+  for (let record = 0; record < count; record++) {
+    out.set(
+      hasher.digest(context, bytes.subarray(offsets[record], offsets[record + 1]), length),
+      record * length,
+    );
+  }
+  return out;
+}
+
+function guardOffsets(bytes: Uint8Array, offsets: ArrayLike<number>, count: number): void {
+  let previous = 0;
+  for (let record = 0; record <= count; record++) {
+    const offset = offsets[record];
+    // Written so that a missing one and NaN fail it too.
+    if (!(offset !== undefined && offset >= previous && offset <= bytes.length)) {
+      throw new RangeError(
+        `Cannot hash record ${record}: ${offset} is no offset from ${previous} to ${bytes.length}`,
+      );
+    }
+    previous = offset;
+  }
 }
