@@ -220,11 +220,9 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     exchange.withAll("all");
     repair.restart();
   });
-  // Asked after listening began: what is published meanwhile is heard, what was before is in the vectors.
-  void Promise.all(attempts).then(() => {
-    exchange.withAll("all");
-    acks.start();
-  });
+  // The first ack asks for vectors as well, after listening began: what is published meanwhile is heard, what
+  // was before is in the vectors.
+  void Promise.all(attempts).then(() => acks.start());
 
   const diverged = new Set<RegionId>();
   const view = new ClusterView({

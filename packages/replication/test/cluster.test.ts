@@ -372,6 +372,11 @@ test("REP-2 a fold that fails stops its log where it is and says so; the others 
   const { state, replication } = cluster.node("c");
   expect(state.texts()).toEqual(["fine", "other"]);
   expect(replication.health().logs.filter(({ reason }) => reason === "apply-failed")).toHaveLength(1);
+  // The fold is not asked again for a log it could not go on with.
+  const { calls } = state;
+  await cluster.write("a", "more");
+  await cluster.timers.advance(50);
+  expect(state.calls).toBe(calls);
   // What is not applied is not acked: nothing of it becomes stable.
   const id = cluster.node("a").replication.ownLog("sessions")!;
   await cluster.timers.advance(2_000);

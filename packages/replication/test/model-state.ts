@@ -10,8 +10,10 @@ export class ModelState implements Replicated {
   frontier: Frontier | undefined;
   stableCalls = 0;
   failAt: string | undefined;
+  calls = 0;
 
   apply(batch: WalBatch): void {
+    this.calls += 1;
     const key = formatLogId(batch.log);
     const records = this.applied.get(key) ?? [];
     this.applied.set(key, records);

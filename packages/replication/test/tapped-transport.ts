@@ -6,6 +6,10 @@ export interface Tap {
   publish?: (subject: string, frame: Uint8Array, options?: PublishOptions) => boolean;
   /** Returns the frames to hear instead of one that arrived. */
   hear?: (subject: string, frame: Uint8Array) => Uint8Array[];
+  /** Throws to make a subscription fail. */
+  subscribe?: (subject: string) => void;
+  /** Answers a request instead of the medium, or asks it with `next`. */
+  request?: (subject: string, next: () => Promise<Uint8Array>) => Promise<Uint8Array>;
   /** Resolves when a frame may be handed on. */
   gate?: () => Promise<void>;
 }
@@ -25,6 +29,7 @@ export function tapped(transport: Transport, tap: Tap): Transport {
       await transport.publish(subject, frame, options);
     },
     subscribe: async (subject, options) => {
+      tap.subscribe?.(subject);
       const subscription = await transport.subscribe(subject, options);
       return {
         close: () => subscription.close(),
@@ -40,7 +45,10 @@ export function tapped(transport: Transport, tap: Tap): Transport {
     },
     release: (subject, sequence) => transport.release(subject, sequence),
     serve: (subject, handler, options) => transport.serve(subject, handler, options),
-    request: (subject, frame, options) => transport.request(subject, frame, options),
+    request: (subject, frame, options) => {
+      const next = (): Promise<Uint8Array> => transport.request(subject, frame, options);
+      return tap.request === undefined ? next() : tap.request(subject, next);
+    },
     close: () => transport.close(),
     [Symbol.asyncDispose]: () => transport.close(),
   };
