@@ -1,1 +1,13 @@
-export {};
+export * from "./abort-checks.ts";
+export { TransportCheckError } from "./assertions.ts";
+export * from "./check.ts";
+export * from "./close-checks.ts";
+export * from "./delivery-checks.ts";
+export * from "./describe-transport.ts";
+export * from "./limit-checks.ts";
+export * from "./request-checks.ts";
+export * from "./sequence-checks.ts";
+export * from "./status-checks.ts";
+export * from "./subject-checks.ts";
+export * from "./subscription-checks.ts";
+export * from "./transport-checks.ts";
