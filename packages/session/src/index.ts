@@ -1,5 +1,34 @@
-export * from "./errors.ts";
 export * from "./cursor.ts";
+export { EffectIds, formatEffectId, laneBytesOf, OPERATION_TAG_BYTES } from "./effect-id.ts";
+export * from "./effect-table.ts";
+export * from "./errors.ts";
+export * from "./idempotency-store.ts";
+export * from "./lane-id.ts";
+export * from "./limits.ts";
+export { encodeOp, OP_VERSION } from "./op-codec.ts";
+export * from "./op-kinds.ts";
+export * from "./op-request.ts";
+export { decodeOp, OpView } from "./op-view.ts";
+export * from "./op.ts";
+export {
+  type Applied,
+  type FoldStats,
+  type LogPlace,
+  SessionFold,
+  type SessionFoldOptions,
+  type StableFrontier,
+  type UnstableOps,
+} from "./session-fold.ts";
+export type { ForkedNumber } from "./session-entry.ts";
+export type {
+  Annotation,
+  SessionChange,
+  SessionConflicts,
+  SessionState,
+  SignalState,
+} from "./session-state.ts";
+export { STATE_SLOTS } from "./state-digest.ts";
 export * from "./ticket.ts";
 export type { TokenKey, TokenSeal, TokenTrust } from "./token.ts";
 export * from "./token-positions.ts";
+export { type UserSessionsOptions, UserView } from "./user-view.ts";

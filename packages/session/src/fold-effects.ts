@@ -1,0 +1,166 @@
+import { effectKey, type HideKind, laterHlc, SignalSums } from "@tidemark/core";
+import type { EffectList, ListedEffect, OpPosition } from "./effect-list.ts";
+import type { OpView } from "./op-view.ts";
+import { HIDE_OF, type UnhideKind } from "./op-kinds.ts";
+import type {
+  AnnotateSealed,
+  AppClear,
+  AppSealed,
+  HideSealed,
+  PreferSealed,
+  SearchSealed,
+  SignalClear,
+  StartClear,
+  StartSealed,
+  UnhideClear,
+} from "./op.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionFold } from "./session-fold.ts";
+import { type UnstableOp, unstableOf } from "./unstable-op.ts";
+import type { UserEntry } from "./user-entry.ts";
+
+/** What each kind does to the state. */
+export class FoldEffects {
+  readonly #fold: SessionFold;
+
+  constructor(fold: SessionFold) {
+    this.#fold = fold;
+  }
+
+  /** Folds an operation that can be read. One whose effect is known only moves that effect, and adds the dots it names. */
+  fold(op: OpView, waiting: UnstableOp, position: OpPosition, isNew: boolean): void {
+    const { session } = waiting;
+    const { kind } = op;
+    switch (kind) {
+      case "start":
+        this.#start(session, {
+          position,
+          effect: waiting.effect,
+          clear: op.clear as StartClear,
+          sealed: op.sealed as StartSealed,
+        });
+        return;
+      case "signal":
+        if (isNew) this.#signal(session, op.clear as SignalClear);
+        return;
+      case "prefer": {
+        const { key, value } = op.sealed as PreferSealed;
+        this.#list(session.list("prefer", key), waiting, position, isNew, { text: value });
+        return;
+      }
+      case "annotate": {
+        const { text, entity } = op.sealed as AnnotateSealed;
+        this.#list(
+          session.list("annotate", ""),
+          waiting,
+          position,
+          isNew,
+          entity === undefined ? { text } : { text, about: entity },
+        );
+        return;
+      }
+      case "search":
+        this.#list(session.list("search", ""), waiting, position, isNew, {
+          text: (op.sealed as SearchSealed).query,
+        });
+        return;
+      case "app": {
+        const { namespace } = op.clear as AppClear;
+        const bytes = isNew ? (op.sealed as AppSealed).bytes.slice() : new Uint8Array(0);
+        this.#list(session.list("app", namespace), waiting, position, isNew, { text: "", bytes });
+        return;
+      }
+      case "hide":
+      case "mute":
+      case "block":
+        this.#hide(kind, op, waiting);
+        return;
+      case "unhide":
+      case "unmute":
+      case "unblock":
+        this.#unhide(kind, op, waiting);
+        return;
+      case "close":
+        if (isNew) session.closes += 1;
+        return;
+      case undefined:
+        return;
+      default:
+        kind satisfies never;
+    }
+  }
+
+  #start(session: SessionEntry, start: Parameters<SessionEntry["addStart"]>[0]): void {
+    if (session.addStart(start)) this.attach(session);
+  }
+
+  /** Puts a session under the user that its start names. */
+  attach(session: SessionEntry): void {
+    const name = session.start?.sealed.user;
+    if (name === undefined || session.user?.id === name) return;
+    const fold = this.#fold;
+    const user = fold.userEntry(name);
+    session.user?.sessions.delete(session.id);
+    session.user = user;
+    user.sessions.set(session.id, session);
+    for (const [log, lsn] of session.positions) {
+      if ((user.positions.get(log) ?? 0) < lsn) user.positions.set(log, lsn);
+    }
+    for (const op of unstableOf(session)) {
+      session.held.remove(op);
+      user.held.add(op, fold.unstableBytesMax);
+    }
+    session.held = user.held;
+  }
+
+  #signal(session: SessionEntry, { entity, signal, weight, eventTimeMs }: SignalClear): void {
+    let sums = session.signals.get(entity);
+    if (sums === undefined) session.signals.set(entity, (sums = new Map()));
+    let sum = sums.get(signal);
+    if (sum === undefined)
+      sums.set(signal, (sum = new SignalSums({ halfLifeMs: this.#fold.halfLifeMs, windows: false })));
+    sum.add(weight, eventTimeMs);
+  }
+
+  #list(
+    list: EffectList,
+    waiting: UnstableOp,
+    position: OpPosition,
+    isNew: boolean,
+    value: Pick<ListedEffect, "text" | "about" | "bytes">,
+  ): void {
+    const { effect } = waiting;
+    if (effect >= 0) waiting.list = list;
+    if (isNew) list.add({ position, effect, settled: effect < 0, ...value });
+    else list.lower(effect, position);
+  }
+
+  #hide(kind: HideKind, op: OpView, waiting: UnstableOp): void {
+    const user = this.#hidesOf(op, waiting);
+    const before = user.hides.pending.size;
+    const dot = waiting.effect >= 0 ? effectKey(op.bytes, op.operationAt) : effectKey(waiting.key);
+    user.hides.hide(kind, (op.sealed as HideSealed).item, dot);
+    user.hideStamp = laterHlc(user.hideStamp, op.stamp);
+    this.#fold.counts.withheld += user.hides.pending.size - before;
+    this.#fold.touchUser(user);
+  }
+
+  /** Each copy of an unhide names what its own region had seen, and waits for its own stability. */
+  #unhide(kind: UnhideKind, op: OpView, waiting: UnstableOp): void {
+    const user = this.#hidesOf(op, waiting);
+    const before = user.hides.pending.size;
+    const dots = (op.clear as UnhideClear).dots.map((dot) => effectKey(dot));
+    if (user.hides.unhide(HIDE_OF[kind], (op.sealed as HideSealed).item, dots, effectKey(waiting.key))) {
+      this.#fold.counts.unhidesPending += 1;
+    }
+    this.#fold.counts.withheld += user.hides.pending.size - before;
+    this.#fold.touchUser(user);
+  }
+
+  #hidesOf(op: OpView, waiting: UnstableOp): UserEntry {
+    const user = this.#fold.userEntry((op.sealed as HideSealed).user);
+    waiting.hides = user;
+    user.unstableHides.add(waiting);
+    return user;
+  }
+}

@@ -1,0 +1,85 @@
+import type { HideKind } from "@tidemark/core";
+
+/**
+ * Every kind of operation and its number on the wire: the one table. A number is never used again.
+ * The kinds from `fork` on are reserved: they are carried and kept whole, and fold to nothing yet.
+ */
+export const OP_KIND_CODE: {
+  readonly start: 1;
+  readonly signal: 2;
+  readonly prefer: 3;
+  readonly annotate: 4;
+  readonly hide: 5;
+  readonly unhide: 6;
+  readonly mute: 7;
+  readonly unmute: 8;
+  readonly block: 9;
+  readonly unblock: 10;
+  readonly search: 11;
+  readonly close: 12;
+  readonly app: 13;
+  readonly fork: 14;
+  readonly merge: 15;
+  readonly purge: 16;
+  readonly erase: 17;
+} = {
+  start: 1,
+  signal: 2,
+  prefer: 3,
+  annotate: 4,
+  hide: 5,
+  unhide: 6,
+  mute: 7,
+  unmute: 8,
+  block: 9,
+  unblock: 10,
+  search: 11,
+  close: 12,
+  app: 13,
+  fork: 14,
+  merge: 15,
+  purge: 16,
+  erase: 17,
+};
+
+/** The kinds this version folds. */
+export type OpKind = Exclude<keyof typeof OP_KIND_CODE, "fork" | "merge" | "purge" | "erase">;
+/** The kinds that lift a hide. */
+export type UnhideKind = "unhide" | "unmute" | "unblock";
+
+/** The version of the fold: grows when a kind is added, or folds differently. */
+export const FOLD_VERSION = 1;
+
+const FOLDED: readonly (OpKind | undefined)[] = [
+  undefined,
+  "start",
+  "signal",
+  "prefer",
+  "annotate",
+  "hide",
+  "unhide",
+  "mute",
+  "unmute",
+  "block",
+  "unblock",
+  "search",
+  "close",
+  "app",
+];
+
+/** The kind of a number, or `undefined` if this version does not fold it. */
+export function opKindOf(code: number): OpKind | undefined {
+  return FOLDED[code];
+}
+
+/** The hide that a removal lifts. */
+export const HIDE_OF: Readonly<Record<UnhideKind, HideKind>> = {
+  unhide: "hide",
+  unmute: "mute",
+  unblock: "block",
+};
+
+/** The first fold version that knows a kind; an unhide waits until every member knows it. */
+export function foldVersionOf(_kind: OpKind): number {
+  return 1;
+}

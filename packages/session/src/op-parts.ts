@@ -1,0 +1,279 @@
+import {
+  type ByteReader,
+  type ByteWriter,
+  compareUtf8,
+  EFFECT_ID_BYTES,
+  EVENT_TIME_MS_MAX,
+} from "@tidemark/core";
+import { APP_BYTES_MAX, METADATA_COUNT_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
+import type { Op, OpContent, SignalClear } from "./op.ts";
+import type { OpKind } from "./op-kinds.ts";
+
+/** An integer of either sign as one without: 0, -1, 1, -2, … */
+function zigzag(value: number): number {
+  return value >= 0 ? value * 2 : value * -2 - 1;
+}
+
+const weightBytes = new Uint8Array(8);
+const weightView = new DataView(weightBytes.buffer);
+
+/** Big-endian with the zero bytes at its end left out: most weights take two bytes. */
+function writeWeight(writer: ByteWriter, weight: number): void {
+  // Adding zero makes a negative zero positive: one number, one encoding.
+  weightView.setFloat64(0, weight + 0, false);
+  let length = 8;
+  while (length > 0 && weightBytes[length - 1] === 0) length -= 1;
+  for (let at = 0; at < length; at++) writer.u8(weightBytes[at] as number);
+}
+
+function readWeight(reader: ByteReader): number {
+  const start = reader.offset;
+  const length = reader.remaining;
+  if (length > 8) return reader.fail("Cannot accept a weight of more than 8 bytes");
+  weightView.setFloat64(0, 0, false);
+  for (let at = 0; at < length; at++) weightBytes[at] = reader.bytes[start + at] as number;
+  reader.offset = reader.end;
+  if (length > 0 && weightBytes[length - 1] === 0)
+    reader.fail("Cannot accept a weight with a zero tail", start);
+  const weight = weightView.getFloat64(0, false);
+  if (!(Math.abs(weight) < 2 ** 40) || Object.is(weight, -0)) reader.fail("Cannot accept the weight", start);
+  return weight;
+}
+
+/**
+ * Writes the clear part of an operation, without its length.
+ *
+ * | kind                        | fields                                                                               |
+ * | :-------------------------- | :----------------------------------------------------------------------------------- |
+ * | start                       | policy `text` (0 to 128 bytes), policy version u32, then nothing or the parent `text` |
+ * | signal                      | entity `text`, signal `text`, event time: varint zigzag of its distance to the stamp's wall ms, weight: the rest, f64 big-endian without its trailing zero bytes |
+ * | unhide, unmute, unblock     | the dots observed, 16 bytes each, ascending, to the end                              |
+ * | close                       | reason u8 (0: by agent or user)                                                      |
+ * | app                         | namespace `text`                                                                     |
+ * | any other                   | nothing                                                                              |
+ */
+export function writeClear(writer: ByteWriter, op: Op): void {
+  switch (op.kind) {
+    case "start":
+      writer.text(op.clear.policy);
+      writer.u32(op.clear.policyVersion);
+      if (op.clear.parent !== undefined) writer.text(op.clear.parent);
+      return;
+    case "signal":
+      writer.text(op.clear.entity);
+      writer.text(op.clear.signal);
+      writer.varint(zigzag(op.clear.eventTimeMs - op.stamp.wallMs));
+      writeWeight(writer, op.clear.weight);
+      return;
+    case "unhide":
+    case "unmute":
+    case "unblock":
+      for (const dot of op.clear.dots) writer.raw(dot);
+      return;
+    case "close":
+      writer.u8(op.clear.reason);
+      return;
+    case "app":
+      writer.text(op.clear.namespace);
+      return;
+    case "prefer":
+    case "annotate":
+    case "hide":
+    case "mute":
+    case "block":
+    case "search":
+      return;
+    default:
+      op satisfies never;
+  }
+}
+
+/** Whether an operation has a sealed part: only a bare signal and a close have none. */
+export function hasSealed(op: OpContent): boolean {
+  return op.kind === "signal" ? op.sealed.annotation !== undefined : op.kind !== "close";
+}
+
+/**
+ * Writes the sealed part of an operation in the plain, without its length.
+ *
+ * | kind                                    | fields                                                                           |
+ * | :-------------------------------------- | :------------------------------------------------------------------------------- |
+ * | start                                   | user `text`, agent `text`, varint count (the operation is the bound), then key `text` and value `text` each, ascending by the bytes of the key |
+ * | signal                                  | annotation `text`; without one there is no sealed part                           |
+ * | prefer                                  | key `text`, value `text`                                                         |
+ * | annotate                                | text `text`, then nothing or the entity `text`                                   |
+ * | hide, mute, block and their removals    | user `text`, item `text`                                                         |
+ * | search                                  | query `text`                                                                     |
+ * | app                                     | the bytes, to the end                                                            |
+ * | close                                   | no sealed part                                                                   |
+ */
+export function writeSealed(writer: ByteWriter, op: OpContent): void {
+  switch (op.kind) {
+    case "start": {
+      writer.text(op.sealed.user);
+      writer.text(op.sealed.agent);
+      const keys = Object.keys(op.sealed.metadata).sort(compareUtf8);
+      writer.varint(keys.length);
+      for (const key of keys) {
+        writer.text(key);
+        writer.text(op.sealed.metadata[key] as string);
+      }
+      return;
+    }
+    case "signal":
+      if (op.sealed.annotation !== undefined) writer.text(op.sealed.annotation);
+      return;
+    case "prefer":
+      writer.text(op.sealed.key);
+      writer.text(op.sealed.value);
+      return;
+    case "annotate":
+      writer.text(op.sealed.text);
+      if (op.sealed.entity !== undefined) writer.text(op.sealed.entity);
+      return;
+    case "hide":
+    case "mute":
+    case "block":
+    case "unhide":
+    case "unmute":
+    case "unblock":
+      writer.text(op.sealed.user);
+      writer.text(op.sealed.item);
+      return;
+    case "search":
+      writer.text(op.sealed.query);
+      return;
+    case "app":
+      writer.raw(op.sealed.bytes);
+      return;
+    case "close":
+      return;
+    default:
+      op satisfies never;
+  }
+}
+
+/** Reads a clear part to the end of the reader. @throws {@link CoreError} `DECODE_FAILED`. */
+export function readClear(reader: ByteReader, kind: OpKind, wallMs: number): OpContent["clear"] {
+  switch (kind) {
+    case "start": {
+      const policy = reader.text(NAME_BYTES_MAX);
+      const policyVersion = reader.u32();
+      return reader.remaining === 0
+        ? { policy, policyVersion }
+        : ended(reader, { policy, policyVersion, parent: name(reader) });
+    }
+    case "signal":
+      return readSignal(reader, wallMs);
+    case "unhide":
+    case "unmute":
+    case "unblock":
+      return { dots: readDots(reader) };
+    case "close":
+      return ended(reader, { reason: reader.u8() });
+    case "app":
+      return ended(reader, { namespace: name(reader) });
+    case "prefer":
+    case "annotate":
+    case "hide":
+    case "mute":
+    case "block":
+    case "search":
+      return ended(reader, {});
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Reads a sealed part to the end of the reader. @throws {@link CoreError} `DECODE_FAILED`. */
+export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"] {
+  switch (kind) {
+    case "start":
+      return { user: name(reader), agent: name(reader), metadata: readMetadata(reader) };
+    case "signal":
+      return ended(reader, { annotation: reader.text(TEXT_BYTES_MAX) });
+    case "prefer":
+      return ended(reader, { key: name(reader), value: reader.text(TEXT_BYTES_MAX) });
+    case "annotate": {
+      const text = reader.text(TEXT_BYTES_MAX);
+      return reader.remaining === 0 ? { text } : ended(reader, { text, entity: name(reader) });
+    }
+    case "hide":
+    case "mute":
+    case "block":
+    case "unhide":
+    case "unmute":
+    case "unblock":
+      return ended(reader, { user: name(reader), item: name(reader) });
+    case "search":
+      return ended(reader, { query: reader.text(TEXT_BYTES_MAX) });
+    case "app":
+      if (reader.remaining > APP_BYTES_MAX)
+        reader.fail(`Cannot accept ${reader.remaining} bytes: the limit is ${APP_BYTES_MAX}`);
+      return { bytes: reader.view(reader.remaining) };
+    case "close":
+      return reader.fail("Cannot accept a close with a sealed part");
+    default:
+      return kind satisfies never;
+  }
+}
+
+function readSignal(reader: ByteReader, wallMs: number): SignalClear {
+  const entity = name(reader);
+  const signal = name(reader);
+  const start = reader.offset;
+  const distance = reader.varint();
+  const eventTimeMs = wallMs + (distance % 2 === 0 ? distance / 2 : (distance + 1) / -2);
+  if (eventTimeMs < 0 || eventTimeMs > EVENT_TIME_MS_MAX) reader.fail("Cannot accept the event time", start);
+  return { entity, signal, eventTimeMs, weight: readWeight(reader) };
+}
+
+function readDots(reader: ByteReader): Uint8Array[] {
+  const dots: Uint8Array[] = [];
+  if (reader.remaining % EFFECT_ID_BYTES !== 0) reader.fail("Cannot accept a part of a dot");
+  for (let before: Uint8Array | undefined; reader.remaining > 0;) {
+    const start = reader.offset;
+    const dot = reader.view(EFFECT_ID_BYTES);
+    if (before !== undefined && !ascends(before, dot)) reader.fail("Cannot accept dots out of order", start);
+    dots.push((before = dot));
+  }
+  return dots;
+}
+
+function ascends(a: Uint8Array, b: Uint8Array): boolean {
+  for (let at = 0; at < a.length; at++) {
+    const difference = (a[at] as number) - (b[at] as number);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
+function readMetadata(reader: ByteReader): Record<string, string> {
+  // A null prototype, so that a key may be called `__proto__`.
+  const metadata = Object.create(null) as Record<string, string>;
+  const start = reader.offset;
+  let left = reader.count(3);
+  if (left > METADATA_COUNT_MAX)
+    reader.fail(`Cannot accept ${left} entries: the limit is ${METADATA_COUNT_MAX}`, start);
+  for (let before: string | undefined; left > 0; left--) {
+    const at = reader.offset;
+    const key = name(reader);
+    if (before !== undefined && compareUtf8(before, key) >= 0)
+      reader.fail("Cannot accept metadata out of order", at);
+    metadata[(before = key)] = reader.text(TEXT_BYTES_MAX);
+  }
+  reader.finish();
+  return metadata;
+}
+
+function name(reader: ByteReader): string {
+  const start = reader.offset;
+  const text = reader.text(NAME_BYTES_MAX);
+  if (text === "") reader.fail("Cannot accept an empty name", start);
+  return text;
+}
+
+function ended<Part>(reader: ByteReader, part: Part): Part {
+  reader.finish();
+  return part;
+}

@@ -1,0 +1,120 @@
+import type { HideKind, Hlc } from "@tidemark/core";
+import type { Lane } from "./lane-id.ts";
+import type { OpKind, UnhideKind } from "./op-kinds.ts";
+
+/** What a start says in the clear. */
+export interface StartClear {
+  /** Names the policy; empty for none. */
+  readonly policy: string;
+  /** u32. */
+  readonly policyVersion: number;
+  /** The session this one was forked from. */
+  readonly parent?: string;
+}
+
+/** What a start says about people. */
+export interface StartSealed {
+  readonly user: string;
+  readonly agent: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A preference signal: what the ledger adds up. */
+export interface SignalClear {
+  readonly entity: string;
+  readonly signal: string;
+  /** Below 2^40 in magnitude. */
+  readonly weight: number;
+  /** When it happened, Unix milliseconds. */
+  readonly eventTimeMs: number;
+}
+
+/** What a signal says beyond the ledger. */
+export interface SignalSealed {
+  readonly annotation?: string;
+}
+
+/** A hint of the user's: the latest value of a key wins. */
+export interface PreferSealed {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Text about an entity, or about the session. */
+export interface AnnotateSealed {
+  readonly entity?: string;
+  readonly text: string;
+}
+
+/** Whose hide it is, and of what. A hide carries its user: the fold never derives it from the session. */
+export interface HideSealed {
+  readonly user: string;
+  readonly item: string;
+}
+
+/** The dots (effect ids, 16 bytes each) of the hides that a removal had seen. */
+export interface UnhideClear {
+  readonly dots: readonly Uint8Array[];
+}
+
+/** A query made. */
+export interface SearchSealed {
+  readonly query: string;
+}
+
+/** Why a session was closed. */
+export interface CloseClear {
+  /** 0: by its agent or user. */
+  readonly reason: number;
+}
+
+/** Whose operation it is. */
+export interface AppClear {
+  readonly namespace: string;
+}
+
+/** The application's own bytes. */
+export interface AppSealed {
+  readonly bytes: Uint8Array;
+}
+
+/** A part with nothing in it. */
+export type EmptyPart = Readonly<Record<never, never>>;
+
+/** The parts of each kind: `clear` is what ordering and the ledger need and names no user, `sealed` can be erased. */
+export type OpContent =
+  | { readonly kind: "start"; readonly clear: StartClear; readonly sealed: StartSealed }
+  | { readonly kind: "signal"; readonly clear: SignalClear; readonly sealed: SignalSealed }
+  | { readonly kind: "prefer"; readonly clear: EmptyPart; readonly sealed: PreferSealed }
+  | { readonly kind: "annotate"; readonly clear: EmptyPart; readonly sealed: AnnotateSealed }
+  | { readonly kind: HideKind; readonly clear: EmptyPart; readonly sealed: HideSealed }
+  | { readonly kind: UnhideKind; readonly clear: UnhideClear; readonly sealed: HideSealed }
+  | { readonly kind: "search"; readonly clear: EmptyPart; readonly sealed: SearchSealed }
+  | { readonly kind: "close"; readonly clear: CloseClear; readonly sealed: EmptyPart }
+  | { readonly kind: "app"; readonly clear: AppClear; readonly sealed: AppSealed };
+
+/** The content of one kind. */
+export type ContentOf<Kind extends OpKind> = Extract<OpContent, { readonly kind: Kind }>;
+
+/** Tag and digest of a client's operationId: together they are the effect id. */
+export interface Operation {
+  /** 8 bytes: which operation. */
+  readonly tag: Uint8Array;
+  /** 8 bytes: what was asked for. */
+  readonly digest: Uint8Array;
+}
+
+/** What every operation carries besides its content. */
+export interface OpHeader {
+  readonly session: string;
+  readonly lane: Lane;
+  /** From 1 within the lane, without holes. */
+  readonly seqno: number;
+  readonly stamp: Hlc;
+  /** The key that encrypts the sealed part, u32; 0 for none. */
+  readonly userKey: number;
+  readonly operation?: Operation;
+}
+
+/** An operation as it is written: immutable once encoded. */
+export type Op = OpHeader & OpContent;

@@ -1,0 +1,212 @@
+import { type ByteWriter, compareUtf8, HLC_ZERO, type Hlc, type SignalSums, writeHlc } from "@tidemark/core";
+import { EffectList, comparePositions, type OpPosition } from "./effect-list.ts";
+import { bytesOfHex } from "./hex.ts";
+import type { LaneState } from "./lane.ts";
+import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
+import type { StartClear, StartSealed } from "./op.ts";
+import type { DigestObject } from "./state-digest.ts";
+import { TicketBytes } from "./ticket-bytes.ts";
+import type { UserEntry } from "./user-entry.ts";
+
+/** One start of a session. */
+export interface StartEffect {
+  position: OpPosition;
+  /** The number of the effect if it had an operationId, else -1. */
+  readonly effect: number;
+  readonly clear: StartClear;
+  readonly sealed: StartSealed;
+}
+
+/** A number of a lane that two operations claim. */
+export interface ForkedNumber {
+  readonly lane: string;
+  readonly seqno: number;
+}
+
+/** What the fold holds of one session: a function of the set of its operations. */
+export class SessionEntry implements DigestObject {
+  readonly objectKind = 1;
+  readonly id: string;
+  readonly lanes: LaneState[] = [];
+  readonly starts: StartEffect[] = [];
+  /** The start of the smallest position. */
+  start: StartEffect | undefined;
+  user: UserEntry | undefined;
+  closes: number = 0;
+  effectCount: number = 0;
+  maxStamp: Hlc = HLC_ZERO;
+  readonly signals: Map<string, Map<string, SignalSums>> = new Map();
+  readonly hints: Map<string, EffectList> = new Map();
+  annotations: EffectList | undefined;
+  searches: EffectList | undefined;
+  readonly apps: Map<string, EffectList> = new Map();
+  /** Hexadecimal tags of operations that were used for two requests. */
+  readonly conflicts: Set<string> = new Set();
+  readonly forks: Map<string, ForkedNumber> = new Map();
+  /** Hexadecimal key to the bytes of an operation that this version cannot fold. */
+  readonly unknown: Map<string, Uint8Array> = new Map();
+  /** Number of a log to the LSN of the last record of this session there. */
+  readonly positions: Map<number, number> = new Map();
+  held: TicketBytes = new TicketBytes();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** The list that effects of a kind are ordered in, made if it is missing. */
+  list(kind: EffectList["kind"], name: string): EffectList {
+    if (kind === "annotate") return (this.annotations ??= new EffectList(kind, "", Number.POSITIVE_INFINITY));
+    if (kind === "search") return (this.searches ??= new EffectList(kind, "", SEARCH_COUNT_MAX));
+    const lists = kind === "prefer" ? this.hints : this.apps;
+    let list = lists.get(name);
+    if (list === undefined) {
+      list = new EffectList(kind, name, kind === "prefer" ? 1 : APP_COUNT_MAX);
+      lists.set(name, list);
+    }
+    return list;
+  }
+
+  /** Every list that exists. */
+  *lists(): Iterable<EffectList> {
+    if (this.annotations !== undefined) yield this.annotations;
+    if (this.searches !== undefined) yield this.searches;
+    yield* this.hints.values();
+    yield* this.apps.values();
+  }
+
+  /** Takes in a start, or another position of one; returns whether the session's start is another one now. */
+  addStart(start: StartEffect): boolean {
+    const known = start.effect < 0 ? undefined : this.starts.find((one) => one.effect === start.effect);
+    if (known === undefined) this.starts.push(start);
+    else if (comparePositions(start.position, known.position) < 0) known.position = start.position;
+    let first = this.starts[0] as StartEffect;
+    for (const one of this.starts) if (comparePositions(one.position, first.position) < 0) first = one;
+    const changed = first !== this.start;
+    this.start = first;
+    return changed;
+  }
+
+  /**
+   * The canonical bytes of a session. *texts* is a varint count and that many `text`.
+   *
+   * | field         | layout                                                                                         |
+   * | :------------ | :--------------------------------------------------------------------------------------------- |
+   * | version       | u8, 1                                                                                          |
+   * | starts        | varint count of different starts; if any, of the smallest: user, agent, policy `text`, policy version u32, u8 1 and parent `text` or u8 0, varint count of metadata and key, value `text` ascending by key |
+   * | closed        | u8 0 or 1                                                                                      |
+   * | effects       | varint: different effects folded                                                               |
+   * | stamp         | 10: the latest of any operation                                                                |
+   * | signals       | varint count of entities, ascending: entity `text`, varint count of signals, ascending: signal `text`, the sums (`SignalSums`) |
+   * | hints         | varint count, ascending: key `text`, value `text`                                              |
+   * | annotations   | varint count, in order: stamp 10, text `text`, u8 1 and entity `text` or u8 0                  |
+   * | searches      | varint count (at most 100), in order: stamp 10, query `text`                                   |
+   * | applications  | varint count, ascending: namespace `text`, varint count (at most 1,000), in order: stamp 10, bytes `bytes` |
+   * | conflicts     | varint count, ascending: tag 8                                                                 |
+   * | forks         | varint count, ascending by text form and number: lane bytes `bytes`, seqno varint              |
+   * | unknown       | varint count, ascending: key 16                                                                |
+   * | lanes         | varint count, ascending by text form: lane bytes `bytes`, high-water mark varint, varint count of ranges above it: from, to varint |
+   *
+   * Texts ascend by their UTF-8 bytes.
+   */
+  writeCanonical(writer: ByteWriter): void {
+    writer.u8(1);
+    writer.varint(this.starts.length);
+    if (this.start !== undefined) writeStart(writer, this.start);
+    writer.u8(this.closes > 0 ? 1 : 0);
+    writer.varint(this.effectCount);
+    writeHlc(writer, this.maxStamp);
+    writeSignals(writer, this.signals);
+    writer.varint(this.hints.size);
+    for (const [key, list] of sortedByText(this.hints)) {
+      writer.text(key);
+      writer.text(list.effects.at(-1)?.text ?? "");
+    }
+    const annotations = this.annotations?.latest() ?? [];
+    writer.varint(annotations.length);
+    for (const { position, text, about } of annotations) {
+      writeHlc(writer, position.stamp);
+      writer.text(text);
+      writer.u8(about === undefined ? 0 : 1);
+      if (about !== undefined) writer.text(about);
+    }
+    const searches = this.searches?.latest() ?? [];
+    writer.varint(searches.length);
+    for (const { position, text } of searches) {
+      writeHlc(writer, position.stamp);
+      writer.text(text);
+    }
+    writer.varint(this.apps.size);
+    for (const [namespace, list] of sortedByText(this.apps)) {
+      writer.text(namespace);
+      const latest = list.latest();
+      writer.varint(latest.length);
+      for (const { position, bytes } of latest) {
+        writeHlc(writer, position.stamp);
+        writer.prefixed(bytes ?? new Uint8Array(0));
+      }
+    }
+    this.#writeLanes(writer);
+  }
+
+  #writeLanes(writer: ByteWriter): void {
+    writer.varint(this.conflicts.size);
+    for (const tag of [...this.conflicts].sort()) writer.raw(bytesOfHex(tag));
+    const lanes = [...this.lanes].sort((a, b) => (a.text < b.text ? -1 : 1));
+    const order = new Map(lanes.map((lane, index) => [lane.text, index]));
+    const forks = [...this.forks.values()].sort(
+      (a, b) => (order.get(a.lane) as number) - (order.get(b.lane) as number) || a.seqno - b.seqno,
+    );
+    writer.varint(forks.length);
+    for (const fork of forks) {
+      writer.prefixed((lanes[order.get(fork.lane) as number] as LaneState).bytes);
+      writer.varint(fork.seqno);
+    }
+    writer.varint(this.unknown.size);
+    for (const key of [...this.unknown.keys()].sort()) writer.raw(bytesOfHex(key));
+    writer.varint(lanes.length);
+    for (const lane of lanes) {
+      writer.prefixed(lane.bytes);
+      writer.varint(lane.hwm);
+      writer.varint(lane.ahead?.length ?? 0);
+      for (const { from, to } of lane.ahead ?? []) {
+        writer.varint(from);
+        writer.varint(to);
+      }
+    }
+  }
+}
+
+/** The entries of a map, ascending by the UTF-8 bytes of the key. */
+export function sortedByText<Value>(map: ReadonlyMap<string, Value>): [string, Value][] {
+  return [...map].sort((a, b) => compareUtf8(a[0], b[0]));
+}
+
+/** Writes what a start says. */
+export function writeStart(writer: ByteWriter, start: Pick<StartEffect, "clear" | "sealed">): void {
+  const { user, agent, metadata } = start.sealed;
+  writer.text(user);
+  writer.text(agent);
+  writer.text(start.clear.policy);
+  writer.u32(start.clear.policyVersion);
+  writer.u8(start.clear.parent === undefined ? 0 : 1);
+  if (start.clear.parent !== undefined) writer.text(start.clear.parent);
+  const keys = Object.keys(metadata).sort(compareUtf8);
+  writer.varint(keys.length);
+  for (const key of keys) {
+    writer.text(key);
+    writer.text(metadata[key] as string);
+  }
+}
+
+/** Writes the sums of every signal. */
+export function writeSignals(writer: ByteWriter, signals: SessionEntry["signals"]): void {
+  writer.varint(signals.size);
+  for (const [entity, sums] of sortedByText(signals)) {
+    writer.text(entity);
+    writer.varint(sums.size);
+    for (const [signal, sum] of sortedByText(sums)) {
+      writer.text(signal);
+      sum.encode(writer);
+    }
+  }
+}

@@ -1,0 +1,483 @@
+import {
+  CoreError,
+  effectKey,
+  type Hasher,
+  type HideKind,
+  type Hlc,
+  HLC_ZERO,
+  laterHlc,
+  type LogId,
+} from "@tidemark/core";
+import { EffectIds } from "./effect-id.ts";
+import type { OpPosition } from "./effect-list.ts";
+import { EffectTable } from "./effect-table.ts";
+import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
+import { FoldEffects } from "./fold-effects.ts";
+import { hexOf } from "./hex.ts";
+import { LaneState } from "./lane.ts";
+import { UNSTABLE_BYTES_MAX } from "./limits.ts";
+import { LogTable } from "./log-table.ts";
+import { FOLD_VERSION, foldVersionOf } from "./op-kinds.ts";
+import { decodeOp, isFoldable, OpView } from "./op-view.ts";
+import { SessionEntry } from "./session-entry.ts";
+import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
+import { StateDigest } from "./state-digest.ts";
+import { type UnstableOp, unstableOf } from "./unstable-op.ts";
+import { UserEntry } from "./user-entry.ts";
+import { UserView } from "./user-view.ts";
+
+/** What a fold needs. */
+export interface SessionFoldOptions {
+  readonly hasher: Hasher;
+  /** 8 bytes that every region of the cluster shares: part of every tag and request digest. */
+  readonly clusterId: Uint8Array;
+  /** How a signal decays. @defaultValue 7 days */
+  readonly halfLifeMs?: number;
+  /** Bytes of one user's unstable operations kept for tickets. @defaultValue 65,536 */
+  readonly unstableBytesMax?: number;
+}
+
+/** How far every member has come: what is at or below it will never be seen for the first time again. */
+export interface StableFrontier {
+  lsnOf(log: LogId): number;
+  /** The smallest fold version of any member: an unhide waits until every member knows its kind. */
+  readonly foldVersionMin: number;
+}
+
+/** A record in a log. */
+export interface LogPlace {
+  readonly log: LogId;
+  readonly lsn: number;
+}
+
+/** A user's operations above the stability frontier. */
+export interface UnstableOps {
+  /** In the order in which they were applied here, one entry an operation; none if not complete. */
+  readonly ops: readonly (LogPlace & { readonly bytes: Uint8Array })[];
+  /** Whether all of them fitted. */
+  readonly complete: boolean;
+}
+
+/** What a fold has counted. */
+export interface FoldStats {
+  readonly sessions: number;
+  readonly users: number;
+  /** Different effects folded. */
+  readonly effects: number;
+  /** Operations that changed nothing because they, or their effect, were known. */
+  readonly duplicates: number;
+  /** Items hidden only because an unhide is not stable. */
+  readonly withheld: number;
+  readonly unhidesPending: number;
+  /** Operations kept for a version that can fold them. */
+  readonly unknown: number;
+  /** Records that are no operation of any version. */
+  readonly malformed: number;
+  readonly forks: number;
+  readonly conflicts: number;
+  /** Operations above the stability frontier. */
+  readonly unstable: number;
+}
+
+/** What became of a record. */
+export type Applied = "applied" | "duplicate" | "malformed";
+
+/**
+ * The sessions of one shard: a function of the *set* of operations applied, whatever their order and however often each
+ * arrives, in whichever log.
+ *
+ * `apply` takes every record of every log once it is durable; `stable` says what every member has applied.
+ */
+export class SessionFold {
+  readonly ids: EffectIds;
+  readonly halfLifeMs: number;
+  readonly unstableBytesMax: number;
+  readonly sessions: Map<string, SessionEntry> = new Map();
+  readonly users: Map<string, UserEntry> = new Map();
+  readonly logs: LogTable = new LogTable();
+  /** By number. */
+  readonly lanes: LaneState[] = [];
+  readonly effects: EffectTable = new EffectTable((a, b) => this.#compareLanes(a, b));
+  /** Unhides that are stable, but not every member knows their kind. */
+  heldUnhides: UnstableOp[] = [];
+  readonly counts: {
+    effects: number;
+    duplicates: number;
+    withheld: number;
+    unhidesPending: number;
+    malformed: number;
+    unstable: number;
+  } = {
+    effects: 0,
+    duplicates: 0,
+    withheld: 0,
+    unhidesPending: 0,
+    malformed: 0,
+    unstable: 0,
+  };
+  readonly #hasher: Hasher;
+  readonly #fold: FoldEffects;
+  readonly #listeners: Set<(change: SessionChange) => void> = new Set();
+  #digest: StateDigest;
+
+  constructor(options: SessionFoldOptions) {
+    const {
+      hasher,
+      clusterId,
+      halfLifeMs = 7 * 24 * 60 * 60 * 1000,
+      unstableBytesMax = UNSTABLE_BYTES_MAX,
+    } = options;
+    this.#hasher = hasher;
+    this.ids = new EffectIds(hasher, clusterId);
+    this.halfLifeMs = halfLifeMs;
+    this.unstableBytesMax = unstableBytesMax;
+    this.#fold = new FoldEffects(this);
+    this.#digest = new StateDigest(hasher);
+  }
+
+  /**
+   * Applies one record. Never throws for what the bytes say: what cannot be read as an operation is counted, what is of
+   * an unknown kind is kept whole.
+   *
+   * @param bytes - Kept for tickets while the operation is not stable: must not change.
+   */
+  apply(bytes: Uint8Array | OpView, log: LogId, lsn: number): Applied {
+    const op = bytes instanceof OpView ? bytes : openOp(bytes);
+    if (op === undefined) {
+      this.counts.malformed += 1;
+      return "malformed";
+    }
+    const number = this.logs.numberOf(log);
+    const session = this.#entry(op.session);
+    const lane = this.#lane(session, op);
+    const key = this.ids.keyOf(op);
+    const place = lane.judge(op.seqno, key);
+    if (place === "known") {
+      this.counts.duplicates += 1;
+      const known = lane.find(op.seqno, key);
+      this.#note(session, known?.hides, number, lsn);
+      if (known !== undefined) this.logs.queues[number]?.push(lsn, known);
+      return "duplicate";
+    }
+    if (place === "fork") session.forks.set(`${lane.text} ${op.seqno}`, { lane: lane.text, seqno: op.seqno });
+    lane.add(op.seqno);
+    this.#applyNew(op, session, lane, key, number, lsn);
+    this.#digest.touch(session);
+    if (this.#listeners.size > 0) this.#notify(op, session, log, lsn);
+    return "applied";
+  }
+
+  /** The stability frontier has advanced: what is at or below it can be settled and forgotten. */
+  stable(frontier: StableFrontier): void {
+    const held = this.heldUnhides;
+    if (held.length > 0) {
+      this.heldUnhides = [];
+      for (const op of held) this.#settleUnhide(op, frontier);
+    }
+    const { ids, queues } = this.logs;
+    for (const [number, id] of ids.entries()) {
+      const queue = queues[number] as (typeof queues)[number];
+      const lsn = frontier.lsnOf(id);
+      for (let op = queue.take(lsn); op !== undefined; op = queue.take(lsn))
+        if (!op.stable) this.#settle(op, frontier);
+    }
+  }
+
+  /** A session as plain data; `undefined` if nothing of it was applied. */
+  session(id: string): SessionState | undefined {
+    const entry = this.sessions.get(id);
+    return entry === undefined ? undefined : sessionStateOf(entry);
+  }
+
+  /** What can be read of a user. */
+  user(id: string): UserView {
+    return new UserView(id, (user) => this.users.get(user));
+  }
+
+  /** The latest stamp folded in a session: its next operation is stamped above it. */
+  maxStamp(session: string): Hlc {
+    return this.sessions.get(session)?.maxStamp ?? HLC_ZERO;
+  }
+
+  /** The live dots of an item, 16 latin1 characters each: what an unhide names. */
+  dotsOf(user: string, kind: HideKind, item: string): string[] {
+    return this.users.get(user)?.hides.observed(kind, item) ?? [];
+  }
+
+  /** The last record applied here of a session or of its user, log by log. */
+  lastPositions(session: string): LogPlace[] {
+    const entry = this.sessions.get(session);
+    return this.#places(entry?.user?.positions ?? entry?.positions);
+  }
+
+  /** The last record applied here of a user's sessions and hides, log by log. */
+  lastUserPositions(user: string): LogPlace[] {
+    return this.#places(this.users.get(user)?.positions);
+  }
+
+  /** The operations of a user's sessions, and on the user's hides, that are not known to be everywhere. */
+  unstableOps(user: string): UnstableOps {
+    const entry = this.users.get(user);
+    if (entry === undefined) return { ops: [], complete: true };
+    const found = new Set<UnstableOp>(entry.unstableHides);
+    for (const session of entry.sessions.values()) for (const op of unstableOf(session)) found.add(op);
+    const ops: (LogPlace & { bytes: Uint8Array })[] = [];
+    let left = this.unstableBytesMax;
+    for (const { log, lsn, bytes, size } of found) {
+      left -= size;
+      if (bytes === undefined || left < 0) return { ops: [], complete: false };
+      ops.push({ log: this.logs.ids[log] as LogId, lsn, bytes });
+    }
+    return {
+      ops: ops.sort((a, b) => (a.log === b.log ? a.lsn - b.lsn : this.#number(a.log) - this.#number(b.log))),
+      complete: true,
+    };
+  }
+
+  /** Calls a listener for each operation that is applied, in the order of application; returns how to stop. */
+  onChange(listener: (change: SessionChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  stats(): FoldStats {
+    let [forks, conflicts, unknown] = [0, 0, 0];
+    for (const session of this.sessions.values()) {
+      forks += session.forks.size;
+      conflicts += session.conflicts.size + Math.max(0, session.starts.length - 1);
+      unknown += session.unknown.size;
+    }
+    return {
+      sessions: this.sessions.size,
+      users: this.users.size,
+      ...this.counts,
+      forks,
+      conflicts,
+      unknown,
+    };
+  }
+
+  /** 32 bytes that equal those of any fold of the same operations: {@link StateDigest}. */
+  digest(): Uint8Array {
+    return this.#digest.digest();
+  }
+
+  /** The digest of one of the 4,096 slots, to narrow down where two regions differ. */
+  slotDigest(slot: number): Uint8Array {
+    return this.#digest.slotDigest(slot);
+  }
+
+  /** Everything, in bytes that {@link SessionFold.restore} reads. */
+  snapshot(): Uint8Array {
+    return snapshotFold(this);
+  }
+
+  /** Replaces everything. @throws {@link CoreError} `DECODE_FAILED`; the fold is empty then. */
+  restore(bytes: Uint8Array): void {
+    this.#clear();
+    try {
+      restoreFold(this, bytes);
+    } catch (error) {
+      this.#clear();
+      throw error;
+    }
+    for (const session of this.sessions.values()) this.#digest.touch(session);
+    for (const user of this.users.values()) this.#digest.touch(user);
+  }
+
+  /** The user's entry, made if it is missing. */
+  userEntry(id: string): UserEntry {
+    let user = this.users.get(id);
+    if (user === undefined) {
+      user = new UserEntry(id);
+      this.users.set(id, user);
+    }
+    return user;
+  }
+
+  /** Puts a session under the user that its start names. */
+  attach(session: SessionEntry): void {
+    this.#fold.attach(session);
+  }
+
+  /** A user's hides have changed. */
+  touchUser(user: UserEntry): void {
+    this.#digest.touch(user);
+  }
+
+  /** The lane of a session, made if it is missing. */
+  laneOf(
+    session: SessionEntry,
+    bytes: Uint8Array,
+    make: () => { lane: LaneState["lane"]; text: string },
+  ): LaneState {
+    for (const lane of session.lanes) if (same(lane.bytes, bytes)) return lane;
+    const { lane: id, text } = make();
+    const lane = new LaneState(id, text, bytes.slice(), this.lanes.length, session.id);
+    this.lanes.push(lane);
+    session.lanes.push(lane);
+    return lane;
+  }
+
+  #applyNew(
+    op: OpView,
+    session: SessionEntry,
+    lane: LaneState,
+    key: Uint8Array,
+    log: number,
+    lsn: number,
+  ): void {
+    const position: OpPosition = { stamp: op.stamp, lane, seqno: op.seqno, key };
+    session.maxStamp = laterHlc(session.maxStamp, op.stamp);
+    let isNew = true;
+    let effect = -1;
+    if (op.hasOperation) {
+      const added = this.effects.add(op.bytes, op.operationAt, {
+        stamp: op.stamp,
+        lane: lane.index,
+        seqno: op.seqno,
+      });
+      effect = added.index;
+      isNew = added.isNew;
+      if (added.conflict) session.conflicts.add(hexOf(op.bytes, op.operationAt, 8));
+    }
+    if (isNew) {
+      session.effectCount += 1;
+      this.counts.effects += 1;
+    } else {
+      this.counts.duplicates += 1;
+    }
+    const folds = isFoldable(op);
+    const waiting: UnstableOp = {
+      session,
+      lane,
+      seqno: op.seqno,
+      key,
+      kind: folds ? op.kind : undefined,
+      log,
+      lsn,
+      size: op.bytes.length,
+      bytes: op.bytes,
+      effect,
+      list: undefined,
+      hides: undefined,
+      stable: false,
+      twin: undefined,
+    };
+    lane.hold(waiting);
+    this.logs.queues[log]?.push(lsn, waiting);
+    this.counts.unstable += 1;
+    session.held.add(waiting, this.unstableBytesMax);
+    if (folds) this.#fold.fold(op, waiting, position, isNew);
+    else session.unknown.set(hexOf(key), op.bytes.slice());
+    this.#note(session, waiting.hides, log, lsn);
+  }
+
+  #settle(op: UnstableOp, frontier: StableFrontier): void {
+    op.stable = true;
+    this.counts.unstable -= 1;
+    op.lane.release(op);
+    op.session.held.remove(op);
+    op.list?.settle(op.effect);
+    op.hides?.unstableHides.delete(op);
+    if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock")
+      this.#settleUnhide(op, frontier);
+  }
+
+  /** The removal takes effect; where a member does not know its kind, it waits on. */
+  #settleUnhide(op: UnstableOp, frontier: StableFrontier): void {
+    const { hides: user, kind } = op;
+    if (user === undefined || kind === undefined) return;
+    if (frontier.foldVersionMin < foldVersionOf(kind)) {
+      this.heldUnhides.push(op);
+      return;
+    }
+    const before = user.hides.pending.size;
+    if (user.hides.settle(effectKey(op.key))) this.counts.unhidesPending -= 1;
+    this.counts.withheld += user.hides.pending.size - before;
+  }
+
+  #entry(id: string): SessionEntry {
+    let session = this.sessions.get(id);
+    if (session === undefined) {
+      session = new SessionEntry(id);
+      this.sessions.set(id, session);
+    }
+    return session;
+  }
+
+  #lane(session: SessionEntry, op: OpView): LaneState {
+    for (const lane of session.lanes) if (op.laneIs(lane.bytes)) return lane;
+    return this.laneOf(session, op.laneBytes, () => ({ lane: op.lane, text: op.laneText }));
+  }
+
+  #note(session: SessionEntry, hides: UserEntry | undefined, log: number, lsn: number): void {
+    raise(session.positions, log, lsn);
+    if (session.user !== undefined) raise(session.user.positions, log, lsn);
+    if (hides !== undefined && hides !== session.user) raise(hides.positions, log, lsn);
+  }
+
+  #notify(op: OpView, session: SessionEntry, log: LogId, lsn: number): void {
+    const user = session.user?.id;
+    const change: SessionChange = {
+      session: session.id,
+      ...(user === undefined ? {} : { user }),
+      kind: op.kind ?? "unknown",
+      log,
+      lsn,
+    };
+    for (const listener of this.#listeners) listener(change);
+  }
+
+  #places(positions: ReadonlyMap<number, number> | undefined): LogPlace[] {
+    return [...(positions ?? [])].map(([number, lsn]) => ({ log: this.logs.ids[number] as LogId, lsn }));
+  }
+
+  #number(log: LogId): number {
+    return this.logs.ids.indexOf(log);
+  }
+
+  #compareLanes(a: number, b: number): number {
+    if (a === b) return 0;
+    return (this.lanes[a] as LaneState).text < (this.lanes[b] as LaneState).text ? -1 : 1;
+  }
+
+  #clear(): void {
+    this.sessions.clear();
+    this.users.clear();
+    this.logs.clear();
+    this.lanes.length = 0;
+    this.effects.clear();
+    this.heldUnhides = [];
+    Object.assign(this.counts, {
+      effects: 0,
+      duplicates: 0,
+      withheld: 0,
+      unhidesPending: 0,
+      malformed: 0,
+      unstable: 0,
+    });
+    this.#digest = new StateDigest(this.#hasher);
+  }
+}
+
+/** The version of the fold an ack carries. */
+export const SESSION_FOLD_VERSION: number = FOLD_VERSION;
+
+function openOp(bytes: Uint8Array): OpView | undefined {
+  try {
+    return decodeOp(bytes);
+  } catch (error) {
+    if (error instanceof CoreError) return undefined;
+    throw error;
+  }
+}
+
+function raise(positions: Map<number, number>, log: number, lsn: number): void {
+  const known = positions.get(log);
+  if (known === undefined || known < lsn) positions.set(log, lsn);
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

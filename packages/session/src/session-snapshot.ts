@@ -1,0 +1,194 @@
+import {
+  type ByteReader,
+  type ByteWriter,
+  compareUtf8,
+  EFFECT_ID_BYTES,
+  readHlc,
+  SignalSums,
+  writeHlc,
+} from "@tidemark/core";
+import { comparePositions, type EffectList, type OpPosition } from "./effect-list.ts";
+import { bytesOfHex, hexOf } from "./hex.ts";
+import { laneOfBytes } from "./effect-id.ts";
+import { formatLane } from "./lane-id.ts";
+import { at, readPositions, type SnapshotNumbers, writePositions } from "./fold-snapshot.ts";
+import { SessionEntry, sortedByText, writeSignals, writeStart } from "./session-entry.ts";
+import type { SessionFold } from "./session-fold.ts";
+
+const LIST_KINDS: readonly EffectList["kind"][] = ["annotate", "search", "prefer", "app"];
+
+/**
+ * Appends one session. A *position* is stamp 10, lane varint (its place in the session), seqno varint, key 16.
+ *
+ * | field       | layout                                                                                             |
+ * | :---------- | :------------------------------------------------------------------------------------------------- |
+ * | id          | `text`                                                                                             |
+ * | lanes       | varint count, ascending by text form: lane bytes `bytes`, high-water mark, varint count of ranges: from, to |
+ * | stamp       | 10, the latest                                                                                     |
+ * | effects     | varint count of effects folded; varint count of closes                                             |
+ * | starts      | varint count, ascending by position: position, effect varint (0 none), the start as in the canonical bytes |
+ * | signals     | as in the canonical bytes                                                                          |
+ * | lists       | varint count: u8 kind (1 annotations, 2 searches, 3 hints, 4 applications), name `text`, varint count, ascending: position, effect varint, flags u8 (1 settled, 2 entity, 4 bytes), text `text`, entity `text`, bytes `bytes` |
+ * | conflicts   | varint count, ascending: tag 8                                                                     |
+ * | forks       | varint count: lane varint, seqno varint                                                            |
+ * | unknown     | varint count, ascending: key 16, operation `bytes`                                                 |
+ * | positions   | varint count, ascending: log, LSN varint                                                           |
+ */
+export function writeSession(writer: ByteWriter, session: SessionEntry, numbers: SnapshotNumbers): void {
+  writer.text(session.id);
+  const lanes = session.lanes.toSorted((a, b) => (a.text < b.text ? -1 : 1));
+  const laneText = lanes.map((lane) => lane.text);
+  writer.varint(lanes.length);
+  for (const lane of lanes) {
+    writer.prefixed(lane.bytes);
+    writer.varint(lane.hwm);
+    writer.varint(lane.ahead?.length ?? 0);
+    for (const { from, to } of lane.ahead ?? []) {
+      writer.varint(from);
+      writer.varint(to);
+    }
+  }
+  writeHlc(writer, session.maxStamp);
+  writer.varint(session.effectCount);
+  writer.varint(session.closes);
+  const position = (place: OpPosition): void => {
+    writeHlc(writer, place.stamp);
+    writer.varint(lanes.indexOf(place.lane));
+    writer.varint(place.seqno);
+    writer.raw(place.key);
+  };
+  const effect = (index: number): void => writer.varint(index < 0 ? 0 : numbers.effects[index]! + 1);
+  const starts = session.starts.toSorted((a, b) => comparePositions(a.position, b.position));
+  writer.varint(starts.length);
+  for (const start of starts) {
+    position(start.position);
+    effect(start.effect);
+    writeStart(writer, start);
+  }
+  writeSignals(writer, session.signals);
+  const lists = [...session.lists()].sort((a, b) => listRank(a) - listRank(b) || compareUtf8(a.name, b.name));
+  writer.varint(lists.length);
+  for (const list of lists) {
+    writer.u8(listRank(list));
+    writer.text(list.name);
+    writer.varint(list.effects.length);
+    for (const one of list.effects) {
+      position(one.position);
+      effect(one.effect);
+      writer.u8(
+        (one.settled ? 1 : 0) | (one.about === undefined ? 0 : 2) | (one.bytes === undefined ? 0 : 4),
+      );
+      writer.text(one.text);
+      if (one.about !== undefined) writer.text(one.about);
+      if (one.bytes !== undefined) writer.prefixed(one.bytes);
+    }
+  }
+  writer.varint(session.conflicts.size);
+  for (const tag of [...session.conflicts].sort()) writer.raw(bytesOfHex(tag));
+  const forks = [...session.forks.values()].map((fork) => ({
+    lane: laneText.indexOf(fork.lane),
+    seqno: fork.seqno,
+  }));
+  writer.varint(forks.length);
+  for (const fork of forks.sort((a, b) => a.lane - b.lane || a.seqno - b.seqno)) {
+    writer.varint(fork.lane);
+    writer.varint(fork.seqno);
+  }
+  writer.varint(session.unknown.size);
+  for (const [key, bytes] of sortedByText(session.unknown)) {
+    writer.raw(bytesOfHex(key));
+    writer.prefixed(bytes);
+  }
+  writePositions(writer, session.positions, numbers);
+}
+
+/** Reads what {@link writeSession} wrote, into the fold. @throws {@link CoreError} `DECODE_FAILED`. */
+export function readSession(reader: ByteReader, fold: SessionFold): void {
+  const id = reader.text();
+  if (fold.sessions.has(id)) reader.fail("Cannot accept a session twice");
+  const session = new SessionEntry(id);
+  fold.sessions.set(id, session);
+  for (let left = reader.count(9); left > 0; left--) {
+    const bytes = reader.prefixed();
+    const id = laneOfBytes(bytes);
+    if (id === undefined) return reader.fail("Cannot read a lane");
+    const lane = fold.laneOf(session, bytes, () => ({ lane: id, text: formatLane(id) }));
+    lane.hwm = reader.varint();
+    const ranges = reader.count(2);
+    for (let range = 0; range < ranges; range++)
+      (lane.ahead ??= []).push({ from: reader.varint(), to: reader.varint() });
+  }
+  session.maxStamp = readHlc(reader);
+  session.effectCount = reader.varint();
+  session.closes = reader.varint();
+  fold.counts.effects += session.effectCount;
+  const position = (): OpPosition => ({
+    stamp: readHlc(reader),
+    lane: at(reader, session.lanes, reader.varint()),
+    seqno: reader.varint(),
+    key: reader.view(EFFECT_ID_BYTES).slice(),
+  });
+  const effect = (): number => {
+    const index = reader.varint() - 1;
+    return index < fold.effects.size ? index : reader.fail("Cannot accept an unknown effect");
+  };
+  for (let left = reader.count(EFFECT_ID_BYTES + 12); left > 0; left--) {
+    session.addStart({ position: position(), effect: effect(), ...readStart(reader) });
+  }
+  readSignals(reader, session);
+  for (let left = reader.count(3); left > 0; left--) {
+    const kind = LIST_KINDS[reader.u8() - 1];
+    if (kind === undefined) return reader.fail("Cannot read an unknown list");
+    const list = session.list(kind, reader.text());
+    for (let effects = reader.count(EFFECT_ID_BYTES + 15); effects > 0; effects--) {
+      const place = position();
+      const index = effect();
+      const flags = reader.u8();
+      list.add({
+        position: place,
+        effect: index,
+        settled: (flags & 1) !== 0,
+        text: reader.text(),
+        ...((flags & 2) === 0 ? {} : { about: reader.text() }),
+        ...((flags & 4) === 0 ? {} : { bytes: reader.prefixed().slice() }),
+      });
+    }
+  }
+  for (let left = reader.count(8); left > 0; left--) session.conflicts.add(hexOf(reader.view(8)));
+  for (let left = reader.count(2); left > 0; left--) {
+    const fork = { lane: at(reader, session.lanes, reader.varint()).text, seqno: reader.varint() };
+    session.forks.set(`${fork.lane} ${fork.seqno}`, fork);
+  }
+  for (let left = reader.count(EFFECT_ID_BYTES + 1); left > 0; left--) {
+    session.unknown.set(hexOf(reader.view(EFFECT_ID_BYTES)), reader.prefixed().slice());
+  }
+  readPositions(reader, session.positions, fold);
+  fold.attach(session);
+}
+
+function readStart(reader: ByteReader): Pick<SessionEntry["starts"][number], "clear" | "sealed"> {
+  const [user, agent, policy] = [reader.text(), reader.text(), reader.text()];
+  const policyVersion = reader.u32();
+  const parent = reader.u8() === 0 ? {} : { parent: reader.text() };
+  const metadata = Object.create(null) as Record<string, string>;
+  for (let left = reader.count(2); left > 0; left--) {
+    const key = reader.text();
+    metadata[key] = reader.text();
+  }
+  return { clear: { policy, policyVersion, ...parent }, sealed: { user, agent, metadata } };
+}
+
+function readSignals(reader: ByteReader, session: SessionEntry): void {
+  for (let entities = reader.count(3); entities > 0; entities--) {
+    const sums = new Map<string, SignalSums>();
+    session.signals.set(reader.text(), sums);
+    for (let signals = reader.count(4); signals > 0; signals--) {
+      const signal = reader.text();
+      sums.set(signal, SignalSums.decode(reader));
+    }
+  }
+}
+
+function listRank(list: EffectList): number {
+  return LIST_KINDS.indexOf(list.kind) + 1;
+}
