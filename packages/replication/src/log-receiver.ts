@@ -23,6 +23,8 @@ export interface MissingRange {
   readonly to: number;
 }
 
+/** What was only announced is probably under way: it is given this many times as long as a hole. */
+const ANNOUNCED_FACTOR = 10;
 const ZERO_DIGEST = new Uint8Array(16);
 
 /**
@@ -127,7 +129,7 @@ export class LogReceiver {
   dueAt(repairDelayMs: number): number | undefined {
     if (this.missing() === undefined) return undefined;
     if (this.holeSince !== undefined) return this.holeSince + repairDelayMs;
-    return Math.max(this.#known!.sinceMs, this.progressAt) + 2 * repairDelayMs;
+    return Math.max(this.#known!.sinceMs, this.progressAt) + ANNOUNCED_FACTOR * repairDelayMs;
   }
 
   /** The highest LSN that anybody is known to hold. */

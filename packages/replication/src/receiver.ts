@@ -1,6 +1,9 @@
 import { formatLogId, type Hasher, type LogId } from "@tidemark/core";
 import {
-  decodeBatches,
+  BATCH_HEADER_BYTES,
+  decodeBatch,
+  decodeBatchHeader,
+  type BatchHeader,
   type Log,
   type LogPosition,
   type Timers,
@@ -49,6 +52,8 @@ export interface ReceiverCounts {
   stored: number;
 }
 
+/** Where a batch header keeps its digest. */
+const DIGEST_OFFSET = 48;
 const RECENT_DIGESTS_MAX = 1_024;
 const STORE_BYTES_MAX = 4 * 1024 * 1024;
 const EMPTY: LogPosition = { lsn: 0, digest: new Uint8Array(16) };
@@ -99,15 +104,17 @@ export class Receiver {
    */
   async take(bytes: Uint8Array, belongs: (id: LogId) => boolean): Promise<void> {
     let receiving: Receiving | undefined;
-    for (const batch of decodeBatches(bytes, this.#options.hasher)) {
-      if (!belongs(batch.log)) {
-        throw new ReplicationError(
-          "MESSAGE_MALFORMED",
-          `Cannot accept a batch of ${formatLogId(batch.log)} here`,
-        );
+    for (let at = 0; at < bytes.length; ) {
+      const header = decodeBatchHeader(bytes, at);
+      const start = at;
+      at += BATCH_HEADER_BYTES + header.payloadBytes;
+      if (!belongs(header.log)) {
+        throw new ReplicationError("MESSAGE_MALFORMED", `Cannot accept a batch of ${formatLogId(header.log)} here`);
       }
-      if (this.#options.isOwn(batch.log)) continue;
-      receiving = this.of(batch.log);
+      if (this.#options.isOwn(header.log)) continue;
+      receiving = this.of(header.log);
+      if (this.#isHeld(receiving, header, bytes.subarray(start + DIGEST_OFFSET, start + BATCH_HEADER_BYTES))) continue;
+      const batch = decodeBatch(bytes, start, this.#options.hasher);
       const compared = this.#offer(receiving, batch);
       if (compared !== undefined) await compared;
     }
@@ -136,6 +143,14 @@ export class Receiver {
   /** Resolves once nothing is being stored. */
   async close(): Promise<void> {
     for (const { storing } of this.#receiving.values()) await storing;
+  }
+
+  /** A batch that names the digest we hold is a duplicate, whatever its payload: nothing of it is used. */
+  #isHeld({ recent }: Receiving, header: BatchHeader, digest: Uint8Array): boolean {
+    const known = recent.get(header.firstLsn + header.recordCount - 1);
+    if (known === undefined || !equalBytes(known, digest)) return false;
+    this.counts.held += 1;
+    return true;
   }
 
   #offer(receiving: Receiving, batch: WalBatch): Promise<void> | undefined {
@@ -218,6 +233,7 @@ export class Receiver {
       }
     }
     receiving.storing = undefined;
+    this.#options.changed();
   }
 
   async #openLog(receiving: Receiving): Promise<Log> {

@@ -45,6 +45,8 @@ export class Repair {
         this.#urgent.delete(key);
         continue;
       }
+      // What is still on its way to the disk is looked at again when it is there.
+      if (receiving.storing !== undefined && !this.#urgent.has(key)) continue;
       const at = Math.max(this.#urgent.has(key) ? now : due, receiving.notBeforeMs);
       if (at > now) nextAt = Math.min(nextAt, at);
       else if (this.#underWay.size < limits.requestsInFlightMax) this.#ask(key, receiving);
@@ -106,6 +108,7 @@ export class Repair {
     const { id } = receiving.machine;
     const { signal } = this.#restart;
     this.requests += 1;
+    this.#urgent.delete(key);
     try {
       const reply = await link.ask(region, { kind: "range", log: id, from, to }, { signal });
       if (reply.kind === "refused" && reply.refusal === "trimmed") this.trimmed.set(key, reply.first);
@@ -113,8 +116,8 @@ export class Repair {
       if (receiving.machine.accepted.lsn >= from) {
         this.#failed.delete(key);
         this.trimmed.delete(key);
-        // Catching up: the next piece is asked for at once.
-        this.#urgent.add(key);
+        // A piece of what was asked for: the next one is asked for at once.
+        if (receiving.machine.accepted.lsn < to) this.#urgent.add(key);
         return;
       }
     } catch (error) {

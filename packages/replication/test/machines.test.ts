@@ -107,9 +107,9 @@ test("REP-2 LogReceiver gives frames under way a moment to fill a hole, and a mo
   machine.receive(105, batches[0]!);
   expect(machine.dueAt(10)).toBeUndefined();
   machine.announce(200, batches[3]!.lastLsn);
-  expect(machine.dueAt(10)).toBe(220);
+  expect(machine.dueAt(10)).toBe(300);
   machine.receive(215, batches[2]!);
-  expect(machine.dueAt(10)).toBe(235);
+  expect(machine.dueAt(10)).toBe(315);
 });
 
 test("REP-2 LogReceiver goes on from what the disk really holds when storing failed", () => {
