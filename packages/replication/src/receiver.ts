@@ -104,16 +104,20 @@ export class Receiver {
    */
   async take(bytes: Uint8Array, belongs: (id: LogId) => boolean): Promise<void> {
     let receiving: Receiving | undefined;
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const header = decodeBatchHeader(bytes, at);
       const start = at;
       at += BATCH_HEADER_BYTES + header.payloadBytes;
       if (!belongs(header.log)) {
-        throw new ReplicationError("MESSAGE_MALFORMED", `Cannot accept a batch of ${formatLogId(header.log)} here`);
+        throw new ReplicationError(
+          "MESSAGE_MALFORMED",
+          `Cannot accept a batch of ${formatLogId(header.log)} here`,
+        );
       }
       if (this.#options.isOwn(header.log)) continue;
       receiving = this.of(header.log);
-      if (this.#isHeld(receiving, header, bytes.subarray(start + DIGEST_OFFSET, start + BATCH_HEADER_BYTES))) continue;
+      if (this.#isHeld(receiving, header, bytes.subarray(start + DIGEST_OFFSET, start + BATCH_HEADER_BYTES)))
+        continue;
       const batch = decodeBatch(bytes, start, this.#options.hasher);
       const compared = this.#offer(receiving, batch);
       if (compared !== undefined) await compared;

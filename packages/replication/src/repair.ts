@@ -112,12 +112,14 @@ export class Repair {
     try {
       const reply = await link.ask(region, { kind: "range", log: id, from, to }, { signal });
       if (reply.kind === "refused" && reply.refusal === "trimmed") this.trimmed.set(key, reply.first);
+      // Frames that came meanwhile filled it: the log is moving by itself, and asking on would fetch it twice.
+      const moving = receiving.machine.accepted.lsn >= from;
       if (reply.kind === "range") await receiver.take(reply.batches, (log) => formatLogId(log) === key);
       if (receiving.machine.accepted.lsn >= from) {
         this.#failed.delete(key);
         this.trimmed.delete(key);
         // A piece of what was asked for: the next one is asked for at once.
-        if (receiving.machine.accepted.lsn < to) this.#urgent.add(key);
+        if (!moving && receiving.machine.accepted.lsn < to) this.#urgent.add(key);
         return;
       }
     } catch (error) {

@@ -97,6 +97,29 @@ test("REP-4 a member that was away for long catches up in pieces of a frame, ask
   expect(duplicatesHeld).toBeLessThanOrEqual(3);
 });
 
+test("REP-4 what is under way is not asked for: acks that overtake slow frames cause no range request", async () => {
+  await using cluster = await TestCluster.of(["a", "b"]);
+  const tap: Tap = {};
+  await cluster.stop("b");
+  await cluster.open("b", { transport: slow });
+  await cluster.timers.advance(100);
+  // Frames of batches take 60 ms longer than acks.
+  tap.gate = (subject) =>
+    subject.startsWith("ack.")
+      ? Promise.resolve()
+      : new Promise((resolve) => void cluster.timers.setTimer(60, resolve));
+  await cluster.write("a", "first");
+  await cluster.timers.advance(200);
+  const { rangesAsked } = cluster.node("b").replication.metrics();
+  for (let at = 0; at < 20; at++) {
+    await cluster.write("a", `${at}`);
+    await cluster.timers.advance(70);
+  }
+  await cluster.timers.advance(200);
+  expect(cluster.node("b").state.texts()).toHaveLength(21);
+  expect(cluster.node("b").replication.metrics()).toMatchObject({ rangesAsked, duplicatesHeld: 0 });
+});
+
 test("REP-1 a slow follower slows nobody, and catches up by asking", async () => {
   const cluster = new TestCluster(["a", "b", "c"], { queueFramesMax: 4, frameBytesMax: 4_096 });
   await using _ = cluster;

@@ -11,7 +11,7 @@ export interface Tap {
   /** Answers a request instead of the medium, or asks it with `next`. */
   request?: (subject: string, next: () => Promise<Uint8Array>) => Promise<Uint8Array>;
   /** Resolves when a frame may be handed on. */
-  gate?: () => Promise<void>;
+  gate?: (subject: string) => Promise<void>;
 }
 
 /** A transport with a tap on it. */
@@ -36,7 +36,7 @@ export function tapped(transport: Transport, tap: Tap): Transport {
         [Symbol.asyncDispose]: () => subscription.close(),
         async *[Symbol.asyncIterator](): AsyncGenerator<Delivery> {
           for await (const delivery of subscription) {
-            await tap.gate?.();
+            await tap.gate?.(subject);
             const frames = tap.hear?.(subject, delivery.frame) ?? [delivery.frame];
             for (const frame of frames) yield { frame };
           }
