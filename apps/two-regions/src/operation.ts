@@ -156,8 +156,7 @@ function metadata(fields: Readonly<Record<string, unknown>>): ReadonlyMap<string
   if (!isObject(value)) throw new MalformedLine(`"metadata" to be an object of strings`);
   for (const [key, entry] of Object.entries(value)) {
     if (typeof entry !== "string") throw new MalformedLine(`"metadata" to be an object of strings`);
-    checkSurrogates(key, "metadata");
-    entries.set(key, boundedText(entry, "metadata"));
+    entries.set(boundedText(key, "metadata"), boundedText(entry, "metadata"));
   }
   return entries;
 }

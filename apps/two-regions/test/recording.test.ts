@@ -123,6 +123,7 @@ describe("APP-1 a well-formed line", () => {
       '{"op":"close","session":"s","x":"\\ud800","metadata":7,"__proto__":1}',
     ],
     ["a huge weight", { ...signal, weight: 1e300 }],
+    ["any text as a key of metadata", { ...start, metadata: { "": "x", ["k".repeat(16_384)]: "y" } }],
     ["a key given twice", '{"op":"hide","op":"close","session":7,"session":"s"}'],
   ])("may have %s", (_, line) => {
     expect(expected(line)).toBeUndefined();
