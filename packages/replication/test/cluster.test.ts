@@ -101,7 +101,7 @@ test("REP-4 what is under way is not asked for: acks that overtake slow frames c
   await using cluster = await TestCluster.of(["a", "b"]);
   const tap: Tap = {};
   await cluster.stop("b");
-  await cluster.open("b", { transport: slow });
+  await cluster.open("b", { transport: tapped(cluster.network.join("b"), tap) });
   await cluster.timers.advance(100);
   // Frames of batches take 60 ms longer than acks.
   tap.gate = (subject) =>
