@@ -14,20 +14,13 @@ import {
 import { FOLD_VERSION, OP_KIND_CODE, opKindOf } from "./op-kinds.ts";
 import { sortedByText } from "./session-entry.ts";
 import { readSession, writeSession } from "./session-snapshot.ts";
+import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { type UnstableOp, unstableOf } from "./unstable-op.ts";
 import type { UserEntry } from "./user-entry.ts";
 
 const SNAPSHOT_VERSION = 1;
 const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
-
-/** How a snapshot numbers things: in an order that does not depend on arrival. */
-export interface SnapshotNumbers {
-  /** Number in the fold to number in the snapshot. */
-  readonly logs: readonly number[];
-  readonly lanes: readonly number[];
-  readonly effects: readonly number[];
-}
 
 /**
  * The whole fold in canonical bytes: equal sets of operations with equal stability, in equal logs, give equal bytes.
@@ -242,39 +235,6 @@ function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly Use
       ...{ hides, stable: true, twin: undefined },
     });
   }
-}
-
-/** Writes log to LSN, ascending by log. */
-export function writePositions(
-  writer: ByteWriter,
-  positions: ReadonlyMap<number, number>,
-  numbers: SnapshotNumbers,
-): void {
-  const rows = [...positions]
-    .map(([log, lsn]) => [numbers.logs[log]!, lsn] as const)
-    .sort((a, b) => a[0] - b[0]);
-  writer.varint(rows.length);
-  for (const [log, lsn] of rows) {
-    writer.varint(log);
-    writer.varint(lsn);
-  }
-}
-
-/** Reads what {@link writePositions} wrote. */
-export function readPositions(reader: ByteReader, positions: Map<number, number>, fold: SessionFold): void {
-  for (let left = reader.count(2); left > 0; left--) {
-    const log = reader.varint();
-    at(reader, fold.logs.ids, log);
-    positions.set(log, reader.varint());
-  }
-}
-
-/** An entry that must exist. @throws {@link CoreError} `DECODE_FAILED`. */
-export function at<Entry>(reader: ByteReader, entries: readonly Entry[], index: number): Entry {
-  const entry = entries[index];
-  if (entry === undefined)
-    return reader.fail(`Cannot accept the number ${index}: there are ${entries.length}`);
-  return entry;
 }
 
 function inverse(order: readonly number[]): number[] {

@@ -1,3 +1,4 @@
+export * from "./admission.ts";
 export * from "./cursor.ts";
 export { EffectIds, formatEffectId, laneBytesOf, OPERATION_TAG_BYTES } from "./effect-id.ts";
 export * from "./effect-table.ts";
@@ -6,6 +7,7 @@ export * from "./idempotency-store.ts";
 export * from "./lane-id.ts";
 export * from "./limits.ts";
 export { encodeOp, OP_VERSION } from "./op-codec.ts";
+export { OpDraft, type OpPlace } from "./op-draft.ts";
 export * from "./op-kinds.ts";
 export * from "./op-request.ts";
 export { decodeOp, OpView } from "./op-view.ts";

@@ -423,6 +423,7 @@ export class SessionFold {
       session: session.id,
       ...(user === undefined ? {} : { user }),
       kind: op.kind ?? "unknown",
+      position: { session: session.id, lane: op.laneText, seqno: op.seqno },
       log,
       lsn,
     };

@@ -11,7 +11,7 @@ import { comparePositions, type EffectList, type OpPosition } from "./effect-lis
 import { bytesOfHex, hexOf } from "./hex.ts";
 import { laneOfBytes } from "./effect-id.ts";
 import { formatLane } from "./lane-id.ts";
-import { at, readPositions, type SnapshotNumbers, writePositions } from "./fold-snapshot.ts";
+import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
 import { SessionEntry, sortedByText, writeSignals, writeStart } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
 

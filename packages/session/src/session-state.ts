@@ -1,5 +1,6 @@
 import { type LogId, SignalSums } from "@tidemark/core";
 import type { ForkedNumber, SessionEntry } from "./session-entry.ts";
+import type { OpPlace } from "./op-draft.ts";
 import type { OpKind } from "./op-kinds.ts";
 
 /** One signal of one entity. */
@@ -55,6 +56,7 @@ export interface SessionChange {
   /** Absent until the start is known. */
   readonly user?: string;
   readonly kind: OpKind | "unknown";
+  readonly position: OpPlace;
   readonly log: LogId;
   readonly lsn: number;
 }

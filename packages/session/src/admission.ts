@@ -1,0 +1,303 @@
+import {
+  ByteWriter,
+  compareBytes,
+  compareHlc,
+  CoreError,
+  type HideKind,
+  type Hlc,
+  type HlcClock,
+  laterHlc,
+  stepHlc,
+  writeEffectKey,
+} from "@tidemark/core";
+import { formatEffectId } from "./effect-id.ts";
+import { SessionError, type SessionErrorCode } from "./errors.ts";
+import { IdempotencyStore } from "./idempotency-store.ts";
+import { formatLane, type RegionLane } from "./lane-id.ts";
+import { sameBytes } from "./lane.ts";
+import { checkName, invalid, LANE_AHEAD_MAX } from "./limits.ts";
+import { contentOf } from "./op-content.ts";
+import { OpDraft, type OpPlace } from "./op-draft.ts";
+import type { Op, Operation, SignalClear } from "./op.ts";
+import { HIDE_OF } from "./op-kinds.ts";
+import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
+import { decodeOp, isFoldable, type OpView } from "./op-view.ts";
+import { QueuedOps } from "./queued-ops.ts";
+import type { SessionFold } from "./session-fold.ts";
+
+/** Codes a write can be refused with; it changed nothing. */
+export type RefusalCode = Extract<
+  SessionErrorCode,
+  | "SESSION_UNKNOWN"
+  | "SESSION_CLOSED"
+  | "SESSION_EXISTS"
+  | "SESSION_FORKED"
+  | "OPERATION_CONFLICT"
+  | "LANE_AHEAD"
+>;
+
+/** What the admission says to a request. */
+export type Admission<Outcome> =
+  /** The operation was applied before: the first result. */
+  | { readonly type: "duplicate"; readonly effectId: string; readonly position: OpPlace }
+  /** The operation is queued: its outcome is shared. */
+  | { readonly type: "shared"; readonly entry: OpDraft<Outcome> }
+  | { readonly type: "refused"; readonly code: RefusalCode; readonly message: string }
+  | { readonly type: "accepted"; readonly draft: OpDraft<Outcome> };
+
+/** What an admission needs. */
+export interface SessionAdmissionOptions {
+  readonly fold: SessionFold;
+  /** Judges event times, and the stamps of clients. */
+  readonly clock: Pick<HlcClock, "checkIngest">;
+  /** A cache in front of the fold's own table; losing it changes nothing. */
+  readonly store?: IdempotencyStore;
+}
+
+/** 2^40: what the magnitude of a weight must stay below. */
+const WEIGHT_LIMIT: number = 2 ** 40;
+
+/**
+ * Judges what may be written here: known before? session known? closed? in conflict? within the limits?, in that order,
+ * so that a retry of an applied operation is its duplicate whatever has happened since.
+ *
+ * It sees what is folded and what is queued. Closing gates only this: an operation that was acknowledged anywhere always
+ * folds.
+ */
+export class SessionAdmission<Outcome = unknown> {
+  readonly #fold: SessionFold;
+  readonly #clock: Pick<HlcClock, "checkIngest">;
+  readonly #store: IdempotencyStore;
+  readonly #queued: QueuedOps<Outcome> = new QueuedOps();
+  readonly #writer: ByteWriter = new ByteWriter(512);
+  readonly #key: Uint8Array = new Uint8Array(16);
+
+  constructor(options: SessionAdmissionOptions) {
+    const { fold, clock, store = new IdempotencyStore() } = options;
+    this.#fold = fold;
+    this.#clock = clock;
+    this.#store = store;
+  }
+
+  /**
+   * Judges a request.
+   *
+   * @param operationId - The same id again is one effect, here and in every region.
+   * @throws {@link SessionError} `INVALID_INPUT`; {@link CoreError} `INVALID_WEIGHT`, `HLC_DRIFT_EXCEEDED`.
+   */
+  admit(session: string, request: OpRequest, operationId?: string): Admission<Outcome> {
+    checkName(session, "session");
+    checkRequest(request);
+    const operation =
+      operationId === undefined ? undefined : this.#operationOf(session, request, operationId);
+    const known = operation === undefined ? undefined : this.#known(operation);
+    if (known !== undefined && known !== "conflict") return known;
+    const refused = this.#refusal(session, request.kind === "start", known === "conflict");
+    if (refused !== undefined) return refused;
+    if (request.kind === "signal") {
+      checkWeight(request.weight);
+      this.#clock.checkIngest(request.eventTimeMs, "an event time");
+    }
+    const draft = this.#draft(
+      { session, request, operation, user: this.#userOf(session, request) },
+      request.kind,
+    );
+    return { type: "accepted", draft };
+  }
+
+  /**
+   * Judges an operation that a client has sealed for a lane of its own; accepted, it is written as it is.
+   *
+   * @throws {@link CoreError} `DECODE_FAILED`, `HLC_DRIFT_EXCEEDED`; {@link SessionError} `INVALID_INPUT`.
+   */
+  submitSealed(bytes: Uint8Array): Admission<Outcome> {
+    const op = decodeOp(bytes);
+    const { kind, session } = op;
+    if (!("producer" in op.lane)) throw invalid("The lane must be owned by a client");
+    if (kind === undefined || !isFoldable(op))
+      throw invalid(`Cannot accept an operation of kind ${op.kindCode} here`);
+    const key = this.#fold.ids.keyOf(op);
+    const lane = this.#laneState(op);
+    const place = `${op.laneText} ${op.seqno} ${session}`;
+    const queued = this.#queued.sealed(place);
+    const judged = lane?.judge(op.seqno, key) ?? "new";
+    if (judged === "known")
+      return { type: "duplicate", effectId: this.#effectText(op, key), position: placeOf(op) };
+    if (judged === "fork")
+      return refuse("SESSION_FORKED", `Cannot accept number ${op.seqno} of ${op.laneText} twice`);
+    if (queued !== undefined) {
+      return sameBytes(queued.sealedKey(), key)
+        ? { type: "shared", entry: queued }
+        : refuse("SESSION_FORKED", `Cannot accept number ${op.seqno} of ${op.laneText} twice`);
+    }
+    if (op.seqno > (lane?.hwm ?? 0) + LANE_AHEAD_MAX) {
+      return refuse(
+        "LANE_AHEAD",
+        `Cannot accept number ${op.seqno}: ${lane?.hwm ?? 0} is the last known, the limit is ${LANE_AHEAD_MAX} above`,
+      );
+    }
+    const { operation } = op;
+    const known = operation === undefined ? undefined : this.#known(operation);
+    if (known !== undefined && known !== "conflict") return known;
+    const refused = this.#refusal(session, kind === "start", known === "conflict");
+    if (refused !== undefined) return refused;
+    this.#clock.checkIngest(op.stamp.wallMs, "a stamp");
+    if (kind === "signal") this.#clock.checkIngest((op.clear as SignalClear).eventTimeMs, "an event time");
+    return { type: "accepted", draft: this.#draft({ session, operation, sealed: op }, kind, place) };
+  }
+
+  /**
+   * Judges an operation of a ticket by the rules of replication: it was accepted elsewhere, so it is written as it is,
+   * unless it is known.
+   *
+   * @throws {@link CoreError} `DECODE_FAILED`.
+   */
+  relay(bytes: Uint8Array): "known" | Uint8Array {
+    const op = decodeOp(bytes);
+    return this.#laneState(op)?.judge(op.seqno, this.#fold.ids.keyOf(op)) === "known" ? "known" : bytes;
+  }
+
+  #operationOf(session: string, request: OpRequest, operationId: string): Operation {
+    checkName(operationId, "operationId");
+    const writer = this.#writer.reset();
+    writeRequest(writer, request);
+    const { ids } = this.#fold;
+    return { tag: ids.operationTag(session, operationId), digest: ids.requestDigest(writer.view()) };
+  }
+
+  #known(operation: Operation): Admission<Outcome> | "conflict" | undefined {
+    const queued = this.#queued.operation(operation.tag);
+    if (queued?.operation !== undefined) {
+      return sameBytes(queued.operation.digest, operation.digest)
+        ? { type: "shared", entry: queued }
+        : "conflict";
+    }
+    const index = this.#find(operation);
+    if (index === undefined || index === "conflict") return index;
+    const { lane, seqno } = this.#fold.effects.positionOf(index);
+    const state = this.#fold.lanes[lane];
+    if (state === undefined) return undefined;
+    const effectId = formatEffectId(this.#fold.effects.idOf(index));
+    return { type: "duplicate", effectId, position: { session: state.session, lane: state.text, seqno } };
+  }
+
+  /** The cache first; what it says is checked, because a restored fold numbers its effects anew. */
+  #find(operation: Operation): number | "conflict" | undefined {
+    const key = this.#key;
+    key.set(operation.tag);
+    key.set(operation.digest, operation.tag.length);
+    const { effects } = this.#fold;
+    const cached = this.#store.get(key);
+    if (cached !== undefined && cached < effects.size && sameBytes(effects.idOf(cached), key)) return cached;
+    const index = effects.find(operation.tag, operation.digest);
+    if (typeof index === "number") this.#store.set(key, index);
+    return index;
+  }
+
+  #refusal(session: string, starts: boolean, conflict: boolean): Admission<Outcome> | undefined {
+    const entry = this.#fold.sessions.get(session);
+    const known = entry?.start !== undefined || this.#queued.start(session) !== undefined;
+    if (!known && !starts)
+      return refuse("SESSION_UNKNOWN", `Cannot write in session ${session}: its start is not known here`);
+    if ((entry?.closes ?? 0) > 0 || this.#queued.closes(session)) {
+      return refuse("SESSION_CLOSED", `Cannot write in session ${session}: it was closed`);
+    }
+    if (known && starts) return refuse("SESSION_EXISTS", `Cannot start session ${session}: it is known here`);
+    if (conflict)
+      return refuse("OPERATION_CONFLICT", "Cannot use one operationId for two different requests");
+    return undefined;
+  }
+
+  #userOf(session: string, request: OpRequest): string | undefined {
+    if ("user" in request && request.user !== undefined) return request.user;
+    return this.#fold.sessions.get(session)?.start?.sealed.user ?? this.#queued.start(session)?.user;
+  }
+
+  #laneState(op: OpView): SessionFold["lanes"][number] | undefined {
+    return this.#fold.sessions.get(op.session)?.lanes.find((lane) => op.laneIs(lane.bytes));
+  }
+
+  #effectText(op: OpView, key: Uint8Array): string {
+    return formatEffectId(op.operationBytes ?? key);
+  }
+
+  #draft(content: ConstructorParameters<typeof OpDraft>[1], kind: string, place?: string): OpDraft<Outcome> {
+    const draft = new OpDraft<Outcome>(
+      {
+        ids: this.#fold.ids,
+        place: (own, lane, tick) => this.#place(own, lane, tick),
+        placed: (own) => this.#queued.place(own),
+        settled: (own, ok) => this.#queued.remove(own, ok, kind, place),
+      },
+      content,
+    );
+    this.#queued.add(draft, kind, place);
+    return draft;
+  }
+
+  #place(draft: OpDraft, lane: RegionLane, tick: Hlc): Op {
+    const { session, request, operation, user = "" } = draft;
+    if (request === undefined) throw new TypeError("A client's own operation is not numbered here");
+    let above = laterHlc(this.#fold.maxStamp(session), this.#queued.stamp(session));
+    let dots: Uint8Array[] = [];
+    if (request.kind === "unhide" || request.kind === "unmute" || request.kind === "unblock") {
+      const queued = [...this.#queued.hides(user, HIDE_OF[request.kind], request.item)];
+      dots = this.#observed(user, HIDE_OF[request.kind], request.item, queued);
+      above = laterHlc(above, this.#fold.users.get(user)?.hideStamp ?? above);
+      for (const hide of queued) above = laterHlc(above, hide.op?.stamp ?? above);
+    }
+    const stamp = compareHlc(tick, above) > 0 ? tick : stepHlc(above, tick.clockId);
+    const seqno = this.#queued.nextSeqno(session, lane) ?? this.#highest(session, lane) + 1;
+    const header = {
+      session,
+      lane,
+      seqno,
+      stamp,
+      userKey: 0,
+      ...(operation === undefined ? {} : { operation }),
+    };
+    return { ...header, ...contentOf(request, { user, dots }) };
+  }
+
+  /** What an unhide has seen: the live dots folded, and those of hides in a batch before it. */
+  #observed(user: string, kind: HideKind, item: string, queued: readonly OpDraft[]): Uint8Array[] {
+    const writer = this.#writer;
+    const dots = this.#fold.dotsOf(user, kind, item).map((dot) => {
+      writeEffectKey(writer.reset(), dot);
+      return writer.take();
+    });
+    for (const hide of queued) dots.push(hide.effectBytes);
+    dots.sort(compareBytes);
+    return dots.filter((dot, at) => at === 0 || compareBytes(dots[at - 1] as Uint8Array, dot) !== 0);
+  }
+
+  #highest(session: string, lane: RegionLane): number {
+    const text = formatLane(lane);
+    return this.#fold.sessions.get(session)?.lanes.find((state) => state.text === text)?.highest ?? 0;
+  }
+}
+
+function placeOf(op: OpView): OpPlace {
+  return { session: op.session, lane: op.laneText, seqno: op.seqno };
+}
+
+function refuse(code: RefusalCode, message: string): { type: "refused"; code: RefusalCode; message: string } {
+  return { type: "refused", code, message };
+}
+
+function checkWeight(weight: number): void {
+  if (!(Math.abs(weight) < WEIGHT_LIMIT)) {
+    throw new CoreError(
+      "INVALID_WEIGHT",
+      `Cannot accept the weight ${weight}: its magnitude must be below 2^40`,
+    );
+  }
+}
+
+/** The error of a refusal, for a call that rejects instead. */
+export function refusalError(refusal: {
+  readonly code: RefusalCode;
+  readonly message: string;
+}): SessionError {
+  return new SessionError(refusal.code, refusal.message);
+}

@@ -1,0 +1,55 @@
+import type { OpContent } from "./op.ts";
+import type { OpRequest } from "./op-request.ts";
+
+/** What a region fills in. */
+export interface FilledIn {
+  /** Whose hides a hide or its removal speaks of. */
+  readonly user: string;
+  /** The dots a removal has seen, ascending. */
+  readonly dots: readonly Uint8Array[];
+}
+
+/** The content of the operation that a request asks for. */
+export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
+  switch (request.kind) {
+    case "start": {
+      const { user, agent, metadata = {}, policy = "", policyVersion = 0, parent } = request;
+      const clear = parent === undefined ? { policy, policyVersion } : { policy, policyVersion, parent };
+      return { kind: "start", clear, sealed: { user, agent, metadata } };
+    }
+    case "signal": {
+      const { entity, signal, weight, eventTimeMs, annotation } = request;
+      return {
+        kind: "signal",
+        clear: { entity, signal, weight, eventTimeMs },
+        sealed: annotation === undefined ? {} : { annotation },
+      };
+    }
+    case "prefer":
+      return { kind: "prefer", clear: {}, sealed: { key: request.key, value: request.value } };
+    case "annotate": {
+      const { text, entity } = request;
+      return { kind: "annotate", clear: {}, sealed: entity === undefined ? { text } : { text, entity } };
+    }
+    case "hide":
+    case "mute":
+    case "block":
+      return { kind: request.kind, clear: {}, sealed: { user: filledIn.user, item: request.item } };
+    case "unhide":
+    case "unmute":
+    case "unblock":
+      return {
+        kind: request.kind,
+        clear: { dots: filledIn.dots },
+        sealed: { user: filledIn.user, item: request.item },
+      };
+    case "search":
+      return { kind: "search", clear: {}, sealed: { query: request.query } };
+    case "close":
+      return { kind: "close", clear: { reason: 0 }, sealed: {} };
+    case "app":
+      return { kind: "app", clear: { namespace: request.namespace }, sealed: { bytes: request.bytes } };
+    default:
+      return request satisfies never;
+  }
+}

@@ -1,0 +1,121 @@
+import { type HideKind, HLC_ZERO, type Hlc, laterHlc } from "@tidemark/core";
+import { hexOf } from "./hex.ts";
+import { formatLane, type RegionLane } from "./lane-id.ts";
+import type { OpDraft } from "./op-draft.ts";
+
+/** The drafts of one session that are in a batch. */
+interface Placed {
+  readonly lane: string;
+  next: number;
+  count: number;
+  stamp: Hlc;
+}
+
+/**
+ * What was accepted and is not folded yet. Admission sees it, so that a duplicate of a queued operation shares its
+ * outcome and nothing is accepted behind a queued close.
+ */
+export class QueuedOps<Outcome> {
+  readonly #operations: Map<string, OpDraft<Outcome>> = new Map();
+  readonly #sealed: Map<string, OpDraft<Outcome>> = new Map();
+  readonly #starts: Map<string, OpDraft<Outcome>> = new Map();
+  readonly #closes: Map<string, OpDraft<Outcome>> = new Map();
+  readonly #hides: Map<string, Set<OpDraft>> = new Map();
+  readonly #placed: Map<string, Placed> = new Map();
+
+  /** The queued draft of an operationId. */
+  operation(tag: Uint8Array): OpDraft<Outcome> | undefined {
+    return this.#operations.get(hexOf(tag));
+  }
+
+  /** The queued draft of a client's number. */
+  sealed(place: string): OpDraft<Outcome> | undefined {
+    return this.#sealed.get(place);
+  }
+
+  start(session: string): OpDraft<Outcome> | undefined {
+    return this.#starts.get(session);
+  }
+
+  closes(session: string): boolean {
+    return this.#closes.has(session);
+  }
+
+  /** Hides of an item that are in a batch: an unhide behind them has seen them. */
+  hides(user: string, kind: HideKind, item: string): Iterable<OpDraft> {
+    return this.#hides.get(hideKey(user, kind, item)) ?? [];
+  }
+
+  /** The number that follows those in batches, if there are any. */
+  nextSeqno(session: string, lane: RegionLane): number | undefined {
+    const placed = this.#placed.get(session);
+    return placed?.lane === formatLane(lane) ? placed.next : undefined;
+  }
+
+  /** The latest stamp in batches. */
+  stamp(session: string): Hlc {
+    return this.#placed.get(session)?.stamp ?? HLC_ZERO;
+  }
+
+  add(draft: OpDraft<Outcome>, kind: string, place?: string): void {
+    if (draft.operation !== undefined) this.#operations.set(hexOf(draft.operation.tag), draft);
+    if (place !== undefined) this.#sealed.set(place, draft);
+    if (kind === "start") this.#starts.set(draft.session, draft);
+    if (kind === "close") this.#closes.set(draft.session, draft);
+  }
+
+  /** A draft was encoded. */
+  place(draft: OpDraft): void {
+    const { op, session } = draft;
+    if (op === undefined || "producer" in op.lane) return;
+    const lane = formatLane(op.lane);
+    const placed = this.#placed.get(session);
+    if (placed?.lane === lane) {
+      placed.next = op.seqno + 1;
+      placed.count += 1;
+      placed.stamp = laterHlc(placed.stamp, op.stamp);
+    } else {
+      this.#placed.set(session, {
+        lane,
+        next: op.seqno + 1,
+        count: 1,
+        stamp: laterHlc(placed?.stamp ?? HLC_ZERO, op.stamp),
+      });
+    }
+    if (op.kind !== "hide" && op.kind !== "mute" && op.kind !== "block") return;
+    const key = hideKey(op.sealed.user, op.kind, op.sealed.item);
+    const hides = this.#hides.get(key);
+    if (hides === undefined) this.#hides.set(key, new Set([draft]));
+    else hides.add(draft);
+  }
+
+  /** A draft is folded, or has failed. */
+  remove(draft: OpDraft, ok: boolean, kind: string, place?: string): void {
+    const { op, session, operation } = draft;
+    if (operation !== undefined) drop(this.#operations, hexOf(operation.tag), draft);
+    if (place !== undefined) drop(this.#sealed, place, draft);
+    if (kind === "start") drop(this.#starts, session, draft);
+    if (kind === "close") drop(this.#closes, session, draft);
+    if (op === undefined || "producer" in op.lane) return;
+    const placed = this.#placed.get(session);
+    if (placed?.lane === formatLane(op.lane)) {
+      placed.count -= 1;
+      if (!ok) placed.next = Math.min(placed.next, op.seqno);
+      if (placed.count === 0) this.#placed.delete(session);
+    }
+    if (op.kind !== "hide" && op.kind !== "mute" && op.kind !== "block") return;
+    const key = hideKey(op.sealed.user, op.kind, op.sealed.item);
+    const hides = this.#hides.get(key);
+    hides?.delete(draft);
+    if (hides?.size === 0) this.#hides.delete(key);
+  }
+}
+
+function drop(drafts: Map<string, OpDraft>, key: string, draft: OpDraft): void {
+  if (drafts.get(key) === draft) drafts.delete(key);
+}
+
+/** A name holds any character, a kind does not: the length keeps user and item apart. */
+function hideKey(user: string, kind: HideKind, item: string): string {
+  return `${kind} ${user.length} ${user}${item}`;
+}
