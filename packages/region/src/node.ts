@@ -1,1 +1,36 @@
-export {};
+import { randomBytes } from "node:crypto";
+import { createBlake3Hasher } from "@tidemark/blake3-wasm";
+import { nodeFs } from "@tidemark/wal/node";
+import { openRegion as openRegionOn } from "./open-region.ts";
+import type { RegionOptions, RegionPlatform } from "./options.ts";
+import type { Region } from "./region.ts";
+
+/** The machine as Node sees it: its files, clock, timers and randomness, and the fast hash engine. */
+export function nodePlatform(): RegionPlatform {
+  return {
+    fs: nodeFs(),
+    now: Date.now,
+    timers: {
+      now: () => performance.now(),
+      setTimer: (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    },
+    randomBytes: (count) => new Uint8Array(randomBytes(count)),
+    hasher: createBlake3Hasher(),
+  };
+}
+
+/**
+ * Opens a region in a directory of this machine: the whole wiring in one call.
+ *
+ * Resolves once the region's own logs are open. A medium that cannot be reached is `degraded` in
+ * `health()` and retried for ever; wait with `region.ready()` where a new directory has to join first.
+ *
+ * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`.
+ * @throws WalError `WAL_LOCKED` if another process has the directory open.
+ */
+export function openRegion(options: RegionOptions): Promise<Region> {
+  return openRegionOn(options, nodePlatform());
+}

@@ -123,6 +123,10 @@ export class RegionReplication implements Replication {
     return this.#until(() => stability.ackedBy(log, lsn) >= level.remote, options);
   }
 
+  acknowledgedLsn(region: RegionId, log: LogId): number {
+    return this.#parts.peers.get(region)?.reported.lsnOf(log) ?? 0;
+  }
+
   certificate(): Certificate {
     const { hasher, state, channels } = this.#parts;
     return certify(hasher, state.vector(), channels);

@@ -2,6 +2,9 @@ import type { Channel } from "@tidemark/core";
 import type { WalBatch } from "@tidemark/wal";
 import type { Frontier } from "./frontier.ts";
 
+// Whoever implements the interface names its argument without depending on the log.
+export type { WalBatch } from "@tidemark/wal";
+
 /** What replication drives: the state of one channel. It knows ops; replication does not. */
 export interface Replicated {
   readonly channel: Channel;

@@ -87,6 +87,8 @@ export interface Replication {
     level: { readonly remote: number } | "all",
     options: WaitOptions,
   ): Promise<boolean>;
+  /** How far a member has said it holds a log; 0 while it has said nothing. */
+  acknowledgedLsn(region: RegionId, log: LogId): number;
   certificate(): Certificate;
   /** Asks a peer for its certificate and compares: equal vectors with unequal digests are `DIVERGED`, in health. */
   requestCertificate(

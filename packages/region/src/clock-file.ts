@@ -1,0 +1,46 @@
+import type { WalFile, WalFs } from "@tidemark/wal";
+
+const FILE = "clock";
+const BYTES = 64;
+
+/**
+ * The upper bound of every stamp this region has issued, kept ahead of them on disk, so that a restart
+ * resumes above all of them whatever the wall clock says then. A lost or damaged file is no error: order
+ * within a session comes from the session's own stamps.
+ */
+export class ClockFile {
+  /** The bound found on disk, in milliseconds; 0 if there was none. */
+  readonly boundMs: number;
+  readonly #file: WalFile;
+
+  private constructor(file: WalFile, boundMs: number) {
+    this.#file = file;
+    this.boundMs = boundMs;
+  }
+
+  static async open(fs: WalFs, dir: string): Promise<ClockFile> {
+    const path = `${dir}/${FILE}`;
+    const bytes = await fs.readFile(path);
+    const file = await fs.open(path, bytes === undefined ? "create" : "write");
+    if (bytes === undefined) await fs.syncDir(dir);
+    return new ClockFile(file, bytes === undefined ? 0 : parse(bytes));
+  }
+
+  /** Makes a new bound durable before it returns: no stamp above the old one has been issued yet. */
+  persist(boundMs: number): void {
+    // One sector, so that a crash leaves the old bound or the new one.
+    this.#file.write(new TextEncoder().encode(`${boundMs} ${boundMs}`.padEnd(BYTES - 1).concat("\n")), 0);
+    this.#file.syncNow();
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+/** The bound is written twice; two that differ are a torn write and count as none. */
+function parse(bytes: Uint8Array): number {
+  const [first, second] = new TextDecoder().decode(bytes).trim().split(" ");
+  const bound = Number(first);
+  return first === second && Number.isSafeInteger(bound) && bound > 0 ? bound : 0;
+}

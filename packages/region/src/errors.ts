@@ -1,0 +1,50 @@
+import { TidemarkError } from "@tidemark/core";
+import type { TidemarkErrorOptions } from "@tidemark/core";
+
+/** Codes of `@tidemark/region`. Stable within a major version; messages are not. */
+export type RegionErrorCode =
+  /** The region was closed; open it again. */
+  | "REGION_CLOSED"
+  /** A new directory has not reached the head of a member yet: wait with `ready()`. */
+  | "REGION_NOT_READY"
+  /** This region only follows: write in a member that accepts writes. */
+  | "READ_ONLY"
+  /** The directory belongs to another region or cluster. */
+  | "REGION_FOREIGN_DIR"
+  /** The member lists of two regions differ in one version. */
+  | "MEMBERSHIP_MISMATCH"
+  /** The region's own description on disk cannot be read. */
+  | "REGION_DAMAGED"
+  /** What a cursor or ticket covers has not arrived here before the deadline: `missing` says what. */
+  | "NOT_YET_VISIBLE"
+  /** A cursor or ticket names a position that this cluster never wrote. */
+  | "POSITION_UNKNOWN"
+  /** The session is not known here: start it, or resume with a cursor or ticket. */
+  | "SESSION_UNKNOWN";
+
+/** A position that a bearer has seen and this region has not. */
+export interface MissingPosition {
+  readonly region: number;
+  readonly epoch: number;
+  /** The LSN asked for. */
+  readonly lsn: number;
+  /** The LSN this region has reached. */
+  readonly reached: number;
+}
+
+/** What goes with a {@link RegionError}. */
+export interface RegionErrorOptions extends TidemarkErrorOptions {
+  readonly missing?: readonly MissingPosition[];
+}
+
+/** An expected failure of `@tidemark/region`. */
+export class RegionError extends TidemarkError<RegionErrorCode> {
+  override readonly name = "RegionError";
+  /** What has not arrived, for `NOT_YET_VISIBLE`. */
+  readonly missing: readonly MissingPosition[];
+
+  constructor(code: RegionErrorCode, message: string, options: RegionErrorOptions = {}) {
+    super(code, message, options);
+    this.missing = options.missing ?? [];
+  }
+}

@@ -1,0 +1,78 @@
+import { formatLogId } from "@tidemark/core";
+import type { RegionId } from "@tidemark/core";
+import type { SessionChange } from "@tidemark/session";
+import type { RegionEngine } from "./engine.ts";
+import type { RegionHealth } from "./health.ts";
+import { toHex } from "./region-file.ts";
+import type { Certificate, Region, ResumeOptions, Sessions, Users } from "./region.ts";
+import { SessionHandle } from "./session-handle.ts";
+import { UserHandle } from "./user-handle.ts";
+
+const ID_BYTES = 16;
+
+/** What {@link openRegion} hands out. */
+export class RegionHandle implements Region {
+  readonly sessions: Sessions;
+  readonly users: Users;
+  readonly #engine: RegionEngine;
+  readonly #closeClock: () => Promise<void>;
+
+  constructor(engine: RegionEngine, closeClock: () => Promise<void>) {
+    this.#engine = engine;
+    this.#closeClock = closeClock;
+    this.sessions = {
+      start: (options) =>
+        engine.startSession(options.id ?? toHex(engine.parts.platform.randomBytes(ID_BYTES)), options.user, options),
+      get: (id) => (engine.fold.session(id) === undefined ? undefined : new SessionHandle(engine, id)),
+      resume: (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
+    };
+    this.users = {
+      get: (user) => new UserHandle(engine, user),
+      resume: (user, options) => engine.resumeUser(user, options.ticket.toString(), options),
+    };
+  }
+
+  get name(): string {
+    return this.#engine.parts.name;
+  }
+
+  get id(): RegionId {
+    return this.#engine.parts.id;
+  }
+
+  get role(): "member" | "follower" {
+    return this.#engine.parts.options.role ?? "member";
+  }
+
+  ready(options: ResumeOptions = {}): Promise<void> {
+    return this.#engine.ready(options);
+  }
+
+  synced(options: ResumeOptions = {}): Promise<boolean> {
+    return this.#engine.synced(options);
+  }
+
+  health(): RegionHealth {
+    return this.#engine.health();
+  }
+
+  certificate(): Certificate {
+    const { vector, digest } = this.#engine.running.replication.certificate();
+    return {
+      vector: Object.fromEntries(vector.entries().map(({ log, lsn }) => [formatLogId(log), lsn])),
+      digest: toHex(digest),
+    };
+  }
+
+  onChange(listener: (change: SessionChange) => void): () => void {
+    return this.#engine.onChange(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#engine.close(this.#closeClock);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,197 @@
+import type { RegionId } from "@tidemark/core";
+import type { Cursor, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import type { RegionHealth } from "./health.ts";
+
+/** How far a write must have travelled before its promise resolves. */
+export type AckLevel = "local" | "all" | { readonly remote: number };
+
+/** What every write takes. */
+export interface WriteOptions {
+  /** Names the operation: the same id sent again, to this or another region, is one effect. 1 to 128 UTF-8 bytes. */
+  readonly operationId?: string;
+  /** `local`: durable here. `{ remote: k }`: durable in k other members as well. `all`: stable, in every member. @defaultValue "local" */
+  readonly ack?: AckLevel;
+  /** How long to wait for `ack`, in milliseconds; the write is durable here whatever the answer. @defaultValue 10,000 */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The outcome of a write. A write rejects only for invalid input, a closed region, a failed disk or an abort. */
+export interface WriteResult {
+  /** `applied`: counted once. `duplicate`: this operation had been applied before. `refused`: nothing changed, see `reason`. */
+  readonly outcome: "applied" | "duplicate" | "refused";
+  /** 32 hexadecimal digits that name the effect in every region. */
+  readonly effectId?: string;
+  /** The operation's place in its session. */
+  readonly position?: OperationPosition;
+  /** What was reached of the `ack` asked for: `unconfirmed` says "durable here, not yet confirmed". */
+  readonly ack?: "local" | "remote" | "all" | "unconfirmed";
+  /** The code of a refusal, such as `SESSION_CLOSED`. */
+  readonly reason?: string;
+}
+
+/** A place in a session: the number within one writer's sequence. */
+export interface OperationPosition {
+  readonly session: string;
+  /** The writer, as text. */
+  readonly lane: string;
+  /** From 1, without holes. */
+  readonly seqno: number;
+}
+
+/** Options of a signal. */
+export interface SignalOptions extends WriteOptions {
+  /** When it happened, Unix milliseconds. @defaultValue now */
+  readonly eventTimeMs?: number;
+}
+
+/** Options of an annotation. */
+export interface AnnotateOptions extends WriteOptions {
+  /** The entity the text is about; without it the session. */
+  readonly entity?: string;
+}
+
+/** A session as an agent works with it. Every call takes effect in this region and travels from here. */
+export interface Session {
+  readonly id: string;
+  readonly user: User;
+  /** A preference signal: `weight` is below 2^40 in magnitude, else `INVALID_WEIGHT`. */
+  signal(entity: string, signal: string, weight: number, options?: SignalOptions): Promise<WriteResult>;
+  /** A preference hint: the last value of a key wins. */
+  prefer(key: string, value: string, options?: WriteOptions): Promise<WriteResult>;
+  annotate(text: string, options?: AnnotateOptions): Promise<WriteResult>;
+  /** Never show this item to the user again, in any session. */
+  hide(item: string, options?: WriteOptions): Promise<WriteResult>;
+  /** Lifts the hides of the item that this region knows; takes effect once every region has heard of it. */
+  unhide(item: string, options?: WriteOptions): Promise<WriteResult>;
+  mute(item: string, options?: WriteOptions): Promise<WriteResult>;
+  unmute(item: string, options?: WriteOptions): Promise<WriteResult>;
+  block(item: string, options?: WriteOptions): Promise<WriteResult>;
+  unblock(item: string, options?: WriteOptions): Promise<WriteResult>;
+  /** Remembers a query: the latest 100 are kept. */
+  search(query: string, options?: WriteOptions): Promise<WriteResult>;
+  /** An operation of the application: carried, ordered and deduplicated like any other. At most 256 KiB. */
+  app(namespace: string, bytes: Uint8Array, options?: WriteOptions): Promise<WriteResult>;
+  /** No further write is accepted where the close is known. */
+  close(options?: WriteOptions): Promise<WriteResult>;
+  /** Everything applied here, as plain data. */
+  state(): SessionState;
+  /** What a bearer of this session has seen here; see {@link Sessions.resume}. */
+  cursor(): Cursor;
+  /** The user's ticket; see {@link Users.resume}. */
+  ticket(): Ticket;
+  /** Each operation of the session as it is applied here, from now on or after a cursor. */
+  changes(options?: ChangesOptions): AsyncIterable<SessionChange>;
+}
+
+/** Options of {@link Session.changes}. */
+export interface ChangesOptions {
+  /** Begins behind what this cursor covers; without it, from now on. */
+  readonly after?: Cursor | string;
+  readonly signal?: AbortSignal;
+}
+
+/** How a session begins. */
+export interface StartOptions {
+  readonly agent: string;
+  /** Strings only; at most 16 KiB a value. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly operationId?: string;
+}
+
+/** A user, across all sessions. */
+export interface User {
+  readonly id: string;
+  /** Items hidden, muted or blocked, sorted by their UTF-8 bytes. */
+  hidden(): string[];
+  /** The items that may be shown, in the order given. */
+  filterVisible<Item>(items: readonly Item[], itemOf?: (item: Item) => string): Item[];
+  /** Items that stay hidden only because an unhide is not known everywhere yet. */
+  withheld(): number;
+  /** Ids of the user's sessions in order of the id. */
+  sessions(options?: SessionsOptions): string[];
+  /** The session of that id; started if it is new and `start` is given. */
+  session(id: string, start?: StartOptions): Promise<Session>;
+  /** Everything the user's device has seen, to be presented in any region. */
+  ticket(): Ticket;
+}
+
+/** Options of {@link User.sessions}. */
+export interface SessionsOptions {
+  /** Only open, or only closed ones. */
+  readonly open?: boolean;
+  /** @defaultValue 100 */
+  readonly limit?: number;
+  /** Begins behind this id. */
+  readonly after?: string;
+}
+
+/** How long a resume may wait. */
+export interface ResumeOptions {
+  /** @defaultValue 10,000 */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A region's sessions. */
+export interface Sessions {
+  /**
+   * Starts a session; the id is minted unless given.
+   *
+   * @throws SessionError `SESSION_EXISTS` if the id is taken, unless this is a retry of the same operation.
+   */
+  start(options: StartOptions & { readonly id?: string; readonly user: string }): Promise<Session>;
+  /** The session, if anything of it has been applied here. */
+  get(id: string): Session | undefined;
+  /**
+   * Waits until this region covers the cursor: at least what its bearer had seen, or a typed refusal.
+   *
+   * @throws RegionError `NOT_YET_VISIBLE` with what is missing when the deadline passes, `POSITION_UNKNOWN`.
+   * @throws SessionError `CURSOR_*` for a token that is malformed, foreign, forged or of another session.
+   */
+  resume(id: string, options: ResumeOptions & { readonly cursor: Cursor | string }): Promise<Session>;
+}
+
+/** A region's users. */
+export interface Users {
+  get(user: string): User;
+  /**
+   * Hands in a ticket: its operations are applied here at once, also while the region they came from
+   * cannot be reached, and what lies below them is waited for.
+   *
+   * @throws RegionError `NOT_YET_VISIBLE`, `POSITION_UNKNOWN`. @throws SessionError `TICKET_*`.
+   */
+  resume(user: string, options: ResumeOptions & { readonly ticket: Ticket | string }): Promise<User>;
+}
+
+/** One member of a cluster, opened in this process. */
+export interface Region {
+  readonly name: string;
+  readonly id: RegionId;
+  readonly role: "member" | "follower";
+  readonly sessions: Sessions;
+  readonly users: Users;
+  /** Waits until this region has reached the head of every other member. */
+  ready(options?: ResumeOptions): Promise<void>;
+  /**
+   * Waits until every member holds what this region holds, this region holds what every member reported, and
+   * all of it is known to be everywhere. False at the deadline.
+   */
+  synced(options?: ResumeOptions): Promise<boolean>;
+  health(): RegionHealth;
+  /** What two regions compare to prove that they are the same: equal `vector` must mean equal `digest`. */
+  certificate(): Certificate;
+  /** Called for each operation applied here, before the write that caused it resolves. Keep it short. */
+  onChange(listener: (change: SessionChange) => void): () => void;
+  /** Flushes, acknowledges and releases. Idempotent. The transport is the caller's to close. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The state digest at a vector. */
+export interface Certificate {
+  /** Log to the last LSN applied, sorted by log. */
+  readonly vector: Readonly<Record<string, number>>;
+  /** 64 hexadecimal digits. */
+  readonly digest: string;
+}

@@ -1,0 +1,99 @@
+import { SessionError } from "@tidemark/session";
+import type { Cursor, OpRequest, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import type { RegionEngine } from "./engine.ts";
+import type {
+  AnnotateOptions,
+  ChangesOptions,
+  Session,
+  SignalOptions,
+  User,
+  WriteOptions,
+  WriteResult,
+} from "./region.ts";
+
+/** A session bound to the region it was obtained from. */
+export class SessionHandle implements Session {
+  readonly id: string;
+  readonly #engine: RegionEngine;
+
+  constructor(engine: RegionEngine, id: string) {
+    this.#engine = engine;
+    this.id = id;
+  }
+
+  get user(): User {
+    return this.#engine.userOf(this.id);
+  }
+
+  signal(entity: string, signal: string, weight: number, options: SignalOptions = {}): Promise<WriteResult> {
+    const eventTimeMs = options.eventTimeMs ?? this.#engine.now();
+    return this.#write({ kind: "signal", entity, signal, weight, eventTimeMs }, options);
+  }
+
+  prefer(key: string, value: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "prefer", key, value }, options);
+  }
+
+  annotate(text: string, options: AnnotateOptions = {}): Promise<WriteResult> {
+    const { entity } = options;
+    return this.#write(entity === undefined ? { kind: "annotate", text } : { kind: "annotate", text, entity }, options);
+  }
+
+  hide(item: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "hide", item }, options);
+  }
+
+  unhide(item: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "unhide", item }, options);
+  }
+
+  mute(item: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "mute", item }, options);
+  }
+
+  unmute(item: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "unmute", item }, options);
+  }
+
+  block(item: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "block", item }, options);
+  }
+
+  unblock(item: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "unblock", item }, options);
+  }
+
+  search(query: string, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "search", query }, options);
+  }
+
+  app(namespace: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "app", namespace, bytes }, options);
+  }
+
+  close(options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write({ kind: "close" }, options);
+  }
+
+  state(): SessionState {
+    const state = this.#engine.fold.session(this.id);
+    if (state === undefined) throw new SessionError("SESSION_UNKNOWN", `Cannot read session ${this.id}: nothing of it is known here`);
+    return state;
+  }
+
+  cursor(): Cursor {
+    return this.#engine.tokens.cursor(this.id);
+  }
+
+  ticket(): Ticket {
+    return this.user.ticket();
+  }
+
+  changes(options: ChangesOptions = {}): AsyncIterable<SessionChange> {
+    return this.#engine.changes(this.id, options);
+  }
+
+  #write(request: OpRequest, options: WriteOptions): Promise<WriteResult> {
+    return this.#engine.write(this.id, request, options);
+  }
+}

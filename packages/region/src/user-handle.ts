@@ -1,0 +1,45 @@
+import type { Ticket } from "@tidemark/session";
+import { SessionError } from "@tidemark/session";
+import type { RegionEngine } from "./engine.ts";
+import type { Session, SessionsOptions, StartOptions, User } from "./region.ts";
+import { SessionHandle } from "./session-handle.ts";
+
+/** A user bound to the region it was obtained from. */
+export class UserHandle implements User {
+  readonly id: string;
+  readonly #engine: RegionEngine;
+
+  constructor(engine: RegionEngine, id: string) {
+    this.#engine = engine;
+    this.id = id;
+  }
+
+  hidden(): string[] {
+    return this.#engine.fold.user(this.id).hidden();
+  }
+
+  filterVisible<Item>(items: readonly Item[], itemOf?: (item: Item) => string): Item[] {
+    return this.#engine.fold.user(this.id).filterVisible(items, itemOf);
+  }
+
+  withheld(): number {
+    return this.#engine.fold.user(this.id).withheld();
+  }
+
+  sessions(options: SessionsOptions = {}): string[] {
+    return this.#engine.fold.user(this.id).sessions(options);
+  }
+
+  async session(id: string, start?: StartOptions): Promise<Session> {
+    const known = this.#engine.fold.session(id);
+    if (known?.user === this.id) return new SessionHandle(this.#engine, id);
+    if (known?.user === undefined && start !== undefined) return this.#engine.startSession(id, this.id, start);
+    throw known?.user === undefined
+      ? new SessionError("SESSION_UNKNOWN", `Cannot open session ${id}: its start is not known here`)
+      : new SessionError("SESSION_EXISTS", `Cannot open session ${id}: it is another user's`);
+  }
+
+  ticket(): Ticket {
+    return this.#engine.tokens.ticket(this.id);
+  }
+}

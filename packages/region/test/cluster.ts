@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { createBlake3Hasher } from "@tidemark/blake3-wasm";
+import { createInProcessNetwork } from "@tidemark/transport-inprocess";
+import type { InProcessNetwork } from "@tidemark/transport-inprocess";
+import { memoryFs } from "@tidemark/wal";
+import type { WalFs } from "@tidemark/wal";
+import { openRegion } from "../src/index.ts";
+import type { Region, RegionOptions, RegionPlatform } from "../src/index.ts";
+
+/** Regions of one in-process network over disks in memory; closed together. */
+export class Cluster implements AsyncDisposable {
+  readonly network: InProcessNetwork = createInProcessNetwork();
+  readonly members: { readonly version: number; readonly regions: Readonly<Record<string, number>> };
+  /** Milliseconds that a region's wall clock is off. */
+  readonly skewMs: Map<string, number> = new Map();
+  readonly #open: Map<string, Region> = new Map();
+  readonly #disks: Map<string, WalFs> = new Map();
+
+  constructor(names: readonly string[]) {
+    this.members = { version: 1, regions: Object.fromEntries(names.map((name, index) => [name, index + 1])) };
+  }
+
+  /** Opens all of them, the first as the founder, and waits until each may be used. */
+  static async of(...names: string[]): Promise<Cluster> {
+    const cluster = new Cluster(names);
+    for (const name of names) await cluster.open(name, { bootstrap: name === names[0] });
+    await Promise.all(names.map((name) => cluster.region(name).ready({ timeoutMs: 5_000 })));
+    return cluster;
+  }
+
+  region(name: string): Region {
+    return this.#open.get(name)!;
+  }
+
+  disk(name: string): WalFs {
+    let disk = this.#disks.get(name);
+    if (disk === undefined) this.#disks.set(name, (disk = memoryFs({ seed: 1 })));
+    return disk;
+  }
+
+  replaceDisk(name: string, disk: WalFs): void {
+    this.#disks.set(name, disk);
+  }
+
+  async open(name: string, options: Partial<RegionOptions> = {}): Promise<Region> {
+    const region = await openRegion(
+      {
+        name,
+        members: this.members,
+        dir: "data",
+        transport: this.network.join(name),
+        clusterKey: this.network.clusterKey,
+        ...options,
+      },
+      this.platform(name),
+    );
+    this.#open.set(name, region);
+    return region;
+  }
+
+  platform(name: string): RegionPlatform {
+    return {
+      fs: this.disk(name),
+      now: () => Date.now() + (this.skewMs.get(name) ?? 0),
+      timers: {
+        now: () => performance.now(),
+        setTimer: (ms, run) => {
+          const timer = setTimeout(run, ms);
+          return () => clearTimeout(timer);
+        },
+      },
+      randomBytes: (count) => new Uint8Array(randomBytes(count)),
+      hasher: createBlake3Hasher(),
+    };
+  }
+
+  /** Waits until every region holds what every other holds, and all of it is known to be everywhere. */
+  async converged(): Promise<void> {
+    const regions = [...this.#open.values()];
+    await Promise.all(regions.map((region) => region.synced({ timeoutMs: 10_000 })));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const region of this.#open.values()) await region.close();
+    await this.network.close();
+  }
+}

@@ -1,0 +1,228 @@
+import type { HlcClock, LogId, RegionId } from "@tidemark/core";
+import { ReplicationError } from "@tidemark/replication";
+import type { Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
+import { decodeOp, FOLD_VERSION } from "@tidemark/session";
+import type { OpDraft, OpPlace, OpRequest, RefusalCode, SessionAdmission, SessionFold } from "@tidemark/session";
+
+/** The type of a session operation's record in a log. */
+export const RECORD_SESSION_OP = 0x02;
+/** How often a write is judged again because its log ended while it waited. */
+export const ATTEMPTS_MAX = 4;
+
+/** What a bridge joins. */
+export interface SessionBridgeOptions {
+  readonly fold: SessionFold;
+  readonly admission: SessionAdmission<Promise<Submitted>>;
+  /** The region's clock: stamps operations as their batch is formed, and follows those of other regions. */
+  readonly clock: HlcClock;
+  /** This region: what arrives from others moves the clock and tells their skew. */
+  readonly self: RegionId;
+}
+
+/** How a write is sent. */
+export interface SubmitOptions {
+  readonly operationId?: string;
+  /** Ends the waiting; the write may take effect all the same. */
+  readonly signal?: AbortSignal;
+}
+
+/** What became of a write. */
+export type Submitted =
+  | {
+      readonly outcome: "applied" | "duplicate";
+      /** 32 hexadecimal digits. */
+      readonly effectId: string;
+      readonly position: OpPlace;
+      /** Where it stands in this region's log, if it was written now. */
+      readonly written?: { readonly log: LogId; readonly lsn: number };
+    }
+  | { readonly outcome: "refused"; readonly code: RefusalCode; readonly message: string };
+
+/** How far a session has travelled to another region, in one log. */
+export interface SessionProgress {
+  readonly log: LogId;
+  /** The last record there of the session or its user. */
+  readonly lsn: number;
+  /** How far the other region has acknowledged that log. */
+  readonly acknowledgedLsn: number;
+}
+
+/**
+ * Sessions as the replicated state of the `sessions` channel: journals travel on their own channel, apart from
+ * signals, as the very batches the log wrote; an operation that reaches a region through two logs folds once.
+ */
+export class SessionReplicationBridge implements Replicated {
+  readonly channel = "sessions";
+  readonly foldVersion: number = FOLD_VERSION;
+  /** Writes that an earlier one had answered already. */
+  duplicates: number = 0;
+  readonly #fold: SessionFold;
+  readonly #admission: SessionAdmission<Promise<Submitted>>;
+  readonly #clock: HlcClock;
+  readonly #self: RegionId;
+  #replication: Replication | undefined;
+
+  constructor(options: SessionBridgeOptions) {
+    this.#fold = options.fold;
+    this.#admission = options.admission;
+    this.#clock = options.clock;
+    this.#self = options.self;
+  }
+
+  /** Gives the bridge its way to the logs; writes are possible from then on. */
+  attach(replication: Replication): void {
+    this.#replication = replication;
+  }
+
+  apply(batch: WalBatch): void {
+    let last: Uint8Array | undefined;
+    for (const { type, body, lsn } of batch.records()) {
+      if (type !== RECORD_SESSION_OP) continue;
+      if (this.#fold.apply(body, batch.log, lsn) !== "malformed") last = body;
+    }
+    // One stamp a batch is enough: they grow along a log, and a clock is only pulled within its bound.
+    if (last !== undefined && batch.log.region !== this.#self) this.#followClock(last, batch.log.region);
+  }
+
+  stable(frontier: Frontier): void {
+    this.#fold.stable(frontier);
+  }
+
+  snapshot(): Uint8Array {
+    return this.#fold.snapshot();
+  }
+
+  restore(bytes: Uint8Array): void {
+    this.#fold.restore(bytes);
+  }
+
+  digest(): Uint8Array {
+    return this.#fold.digest();
+  }
+
+  /**
+   * Judges a write and, if it is accepted, appends it to this region's log. Resolves once it is durable and folded.
+   * A log that ends while the write waits sends it round again, judged anew, at most {@link ATTEMPTS_MAX} times.
+   *
+   * @throws SessionError `INVALID_INPUT`; CoreError `INVALID_WEIGHT`, `HLC_DRIFT_EXCEEDED`; errors of the log; the
+   * signal's reason.
+   */
+  async submit(session: string, request: OpRequest, options: SubmitOptions = {}): Promise<Submitted> {
+    for (let attempt = 1; ; attempt++) {
+      options.signal?.throwIfAborted();
+      const admission = this.#admission.admit(session, request, options.operationId);
+      switch (admission.type) {
+        case "refused":
+          return { outcome: "refused", code: admission.code, message: admission.message };
+        case "duplicate":
+          this.duplicates += 1;
+          return { outcome: "duplicate", effectId: admission.effectId, position: admission.position };
+        case "shared": {
+          const shared = await admission.entry.outcome?.catch(() => undefined);
+          if (shared?.outcome === "applied") {
+            this.duplicates += 1;
+            return { ...shared, outcome: "duplicate" };
+          }
+          // The one it waited for was not written: this one is judged by itself.
+          if (attempt >= ATTEMPTS_MAX) throw rolled();
+          continue;
+        }
+        case "accepted": {
+          const { draft } = admission;
+          const outcome = this.#write(draft);
+          draft.outcome = outcome;
+          try {
+            return await orAborted(outcome, options.signal);
+          } catch (error) {
+            if (attempt >= ATTEMPTS_MAX || !isRolled(error)) throw error;
+          }
+        }
+      }
+    }
+  }
+
+  /** The operations of a ticket that this region does not have yet. @throws CoreError `DECODE_FAILED`. */
+  unknownOf(ops: readonly Uint8Array[]): Uint8Array[] {
+    return ops.filter((bytes) => this.#admission.relay(bytes) !== "known");
+  }
+
+  /**
+   * Appends sealed operations as they are: they keep their stamp, lane and number, and get a place in this region's
+   * log. What became known meanwhile is left out. Resolves once all are durable and folded.
+   */
+  async relay(ops: readonly Uint8Array[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const unknown = this.unknownOf(ops);
+      if (unknown.length === 0) return;
+      const { signal } = options;
+      signal?.throwIfAborted();
+      const written = unknown.map((bytes) =>
+        this.#attached().append(this.channel, RECORD_SESSION_OP, (writer) => writer.raw(bytes)),
+      );
+      try {
+        await orAborted(Promise.all(written), signal);
+        return;
+      } catch (error) {
+        if (attempt >= ATTEMPTS_MAX || !isRolled(error)) throw error;
+      }
+    }
+  }
+
+  /** How far a session has travelled to another region: "synced" where every `acknowledgedLsn` has reached its `lsn`. */
+  progress(session: string, region: RegionId): SessionProgress[] {
+    const replication = this.#attached();
+    return this.#fold.lastPositions(session).map(({ log, lsn }) => ({
+      log,
+      lsn,
+      acknowledgedLsn: replication.acknowledgedLsn(region, log),
+    }));
+  }
+
+  /** Never aborted: a draft's number is only free again once it is certain that it was not written. */
+  async #write(draft: OpDraft<Promise<Submitted>>): Promise<Submitted> {
+    const clock = this.#clock;
+    try {
+      const written = await this.#attached().append(
+        this.channel,
+        RECORD_SESSION_OP,
+        (writer, _lsn, log) => draft.encode(writer, log, clock.tick()),
+      );
+      draft.settle(true);
+      return { outcome: "applied", effectId: draft.effectId, position: draft.position, written };
+    } catch (error) {
+      draft.settle(false);
+      throw error;
+    }
+  }
+
+  #followClock(bytes: Uint8Array, region: RegionId): void {
+    const { stamp } = decodeOp(bytes);
+    this.#clock.receive(stamp);
+    this.#clock.observeSkew(region, stamp.wallMs);
+  }
+
+  #attached(): Replication {
+    if (this.#replication === undefined) throw new TypeError("The bridge is not attached to a replication yet");
+    return this.#replication;
+  }
+}
+
+/** Ends the waiting for a promise, not what it stands for. */
+function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function isRolled(error: unknown): boolean {
+  return error instanceof ReplicationError && error.code === "EPOCH_ROLLED";
+}
+
+function rolled(): ReplicationError {
+  return new ReplicationError("EPOCH_ROLLED", "Cannot write: the log ended again and again while the write waited", {
+    retryable: true,
+  });
+}
