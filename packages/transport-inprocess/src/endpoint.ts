@@ -217,9 +217,15 @@ export class Endpoint implements Transport {
     return undefined;
   }
 
+  /** Waits for the next turn of the event loop. */
   async #rest(signal?: AbortSignal): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      const { settle } = this.#wait(reject, signal);
+      // The medium has custody already: only an abort rejects, a close does not.
+      const end = (reason: unknown): void => {
+        if (signal?.aborted === true) reject(reason);
+        else resolve();
+      };
+      const { settle } = this.#wait(end, signal);
       this.#fabric.turns.next(() => {
         if (settle()) resolve();
       });
