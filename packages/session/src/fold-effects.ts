@@ -16,7 +16,7 @@ import type {
 } from "./op.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
-import { type UnstableOp, unstableOf } from "./unstable-op.ts";
+import { type UnstableOp, heldOf } from "./unstable-op.ts";
 import type { UserEntry } from "./user-entry.ts";
 
 /** What each kind does to the state. */
@@ -106,7 +106,8 @@ export class FoldEffects {
     for (const [log, lsn] of session.positions) {
       if ((user.positions.get(log) ?? 0) < lsn) user.positions.set(log, lsn);
     }
-    for (const op of unstableOf(session)) {
+    for (const op of heldOf(session)) {
+      if (op.stable) continue;
       session.held.remove(op);
       user.held.add(op, fold.unstableBytesMax);
     }

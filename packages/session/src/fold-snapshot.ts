@@ -16,7 +16,7 @@ import { sortedByText } from "./session-entry.ts";
 import { readSession, writeSession } from "./session-snapshot.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
 import type { SessionFold } from "./session-fold.ts";
-import { type UnstableOp, unstableOf } from "./unstable-op.ts";
+import { type UnstableOp, heldOf } from "./unstable-op.ts";
 import type { UserEntry } from "./user-entry.ts";
 
 const SNAPSHOT_VERSION = 1;
@@ -32,7 +32,7 @@ const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
  * | effects   | varint count, ascending: effect id 16, stamp 10, lane varint, seqno varint; named by place, from 1    |
  * | sessions  | varint count, ascending by id: {@link writeSession}; lanes are numbered through all sessions          |
  * | users     | varint count, ascending by id: id `text`, hides `bytes` (`HideSet`), hide stamp 10, positions (varint count: log, LSN varint) |
- * | unstable  | varint count, ascending by lane, seqno, key: lane, seqno varint, key 16, kind u8 (0 if it cannot be folded), log, LSN, bytes counted varint, effect varint (0 none), list u8 (0 none, 1 annotations, 2 searches, 3 hints, 4 applications) and its name `text`, user varint (0 none), u8 1 and the operation `bytes` or u8 0 |
+ * | unstable  | varint count, ascending by lane, seqno, key: lane, seqno varint, key 16, kind u8 (0 if it cannot be folded), log, LSN, bytes counted varint, effect varint (0 none), list u8 (0 none, 1 annotations, 2 searches, 3 hints, 4 applications) and its name `text`, user varint (0 none), u8 flags (1: the operation `bytes` follow, 2: stable, beside a fork that is not) |
  * | queues    | each log: varint count: LSN, number of an unstable operation                                          |
  * | held      | unhides that are stable and wait for a member's version: varint count, ascending by key: user varint, kind u8, key 16, lane, seqno varint |
  */
@@ -125,7 +125,7 @@ function writeUnstable(
   users: ReadonlyMap<UserEntry, number>,
   logOrder: readonly number[],
 ): void {
-  const ops = [...fold.sessions.values()].flatMap((session) => [...unstableOf(session)]);
+  const ops = [...fold.sessions.values()].flatMap((session) => [...heldOf(session)]);
   const byPlace = (a: UnstableOp, b: UnstableOp): number =>
     numbers.lanes[a.lane.index]! - numbers.lanes[b.lane.index]! ||
     a.seqno - b.seqno ||
@@ -144,8 +144,9 @@ function writeUnstable(
     writer.u8(op.list === undefined ? 0 : LIST_KINDS.indexOf(op.list.kind) + 1);
     if (op.list !== undefined) writer.text(op.list.name);
     writer.varint(op.hides === undefined ? 0 : users.get(op.hides)!);
-    writer.u8(op.bytes === undefined ? 0 : 1);
-    if (op.bytes !== undefined) writer.prefixed(op.bytes);
+    const bytes = op.stable ? undefined : op.bytes;
+    writer.u8((bytes === undefined ? 0 : 1) | (op.stable ? 2 : 0));
+    if (bytes !== undefined) writer.prefixed(bytes);
   }
   const places = new Map(ops.map((op, at) => [op, at]));
   for (const number of logOrder) {
@@ -185,7 +186,9 @@ function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly Use
     const list = listKind === undefined ? undefined : session.list(listKind, reader.text());
     const user = reader.varint();
     const hides = user === 0 ? undefined : at(reader, users, user - 1);
-    const bytes = reader.u8() === 0 ? undefined : reader.prefixed().slice();
+    const flags = reader.u8();
+    const bytes = (flags & 1) === 0 ? undefined : reader.prefixed().slice();
+    const stable = (flags & 2) !== 0;
     const op: UnstableOp = {
       session,
       lane,
@@ -199,14 +202,15 @@ function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly Use
       effect,
       list,
       hides,
-      stable: false,
+      stable,
       twin: undefined,
     };
     lane.hold(op);
+    ops.push(op);
+    if (stable) continue;
     hides?.unstableHides.add(op);
     session.held.add(op, Number.POSITIVE_INFINITY);
     fold.counts.unstable += 1;
-    ops.push(op);
   }
   for (const queue of fold.logs.queues) {
     for (let left = reader.count(2); left > 0; left--)

@@ -28,7 +28,7 @@ export class LaneState {
   hwm: number = 0;
   /** Ascending, neither touching each other nor the high-water mark. */
   ahead: LaneRange[] | undefined;
-  /** Number to the operation that is not stable; a fork follows it as its `twin`. */
+  /** Number to its operation while that is not stable; forks follow as `twin`, stable ones with them. */
   unstable: Map<number, UnstableOp> | undefined;
 
   constructor(lane: Lane, text: string, bytes: Uint8Array, index: number, session: string) {
@@ -58,7 +58,7 @@ export class LaneState {
     return this.find(seqno, key) === undefined ? "fork" : "known";
   }
 
-  /** The operation of a number and key that is not stable yet. */
+  /** The operation of a number and key, if it is held. */
   find(seqno: number, key: Uint8Array): UnstableOp | undefined {
     let op = this.unstable?.get(seqno);
     while (op !== undefined && !sameBytes(op.key, key)) op = op.twin;
@@ -102,22 +102,12 @@ export class LaneState {
     unstable.set(op.seqno, op);
   }
 
-  /** Lets go of an operation that is stable now. */
-  release(op: UnstableOp): void {
+  /** Lets go of a number all of whose operations are stable: until then a copy of one must not pass for a fork. */
+  release(seqno: number): void {
     const { unstable } = this;
-    const first = unstable?.get(op.seqno);
-    if (unstable === undefined || first === undefined) return;
-    if (first === op) {
-      if (op.twin === undefined) unstable.delete(op.seqno);
-      else unstable.set(op.seqno, op.twin);
-      if (unstable.size === 0) this.unstable = undefined;
-      return;
-    }
-    for (let before = first; before.twin !== undefined; before = before.twin) {
-      if (before.twin !== op) continue;
-      before.twin = op.twin;
-      return;
-    }
+    for (let op = unstable?.get(seqno); op !== undefined; op = op.twin) if (!op.stable) return;
+    unstable?.delete(seqno);
+    if (unstable?.size === 0) this.unstable = undefined;
   }
 }
 

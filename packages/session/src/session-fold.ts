@@ -22,7 +22,7 @@ import { decodeOp, isFoldable, OpView } from "./op-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
 import { StateDigest } from "./state-digest.ts";
-import { type UnstableOp, unstableOf } from "./unstable-op.ts";
+import { type UnstableOp, heldOf } from "./unstable-op.ts";
 import { UserEntry } from "./user-entry.ts";
 import { UserView } from "./user-view.ts";
 
@@ -156,7 +156,7 @@ export class SessionFold {
       this.counts.duplicates += 1;
       const known = lane.find(op.seqno, key);
       this.#note(session, known?.hides, number, lsn);
-      if (known !== undefined) this.logs.queues[number]?.push(lsn, known);
+      if (known !== undefined && !known.stable) this.logs.queues[number]?.push(lsn, known);
       return "duplicate";
     }
     if (place === "fork") session.forks.set(`${lane.text} ${op.seqno}`, { lane: lane.text, seqno: op.seqno });
@@ -220,7 +220,9 @@ export class SessionFold {
     const entry = this.users.get(user);
     if (entry === undefined) return { ops: [], complete: true };
     const found = new Set<UnstableOp>(entry.unstableHides);
-    for (const session of entry.sessions.values()) for (const op of unstableOf(session)) found.add(op);
+    for (const session of entry.sessions.values()) {
+      for (const op of heldOf(session)) if (!op.stable) found.add(op);
+    }
     const ops: (LogPlace & { bytes: Uint8Array })[] = [];
     let left = this.unstableBytesMax;
     for (const { log, lsn, bytes, size } of found) {
@@ -376,7 +378,7 @@ export class SessionFold {
   #settle(op: UnstableOp, frontier: StableFrontier): void {
     op.stable = true;
     this.counts.unstable -= 1;
-    op.lane.release(op);
+    op.lane.release(op.seqno);
     op.session.held.remove(op);
     op.list?.settle(op.effect);
     op.hides?.unstableHides.delete(op);

@@ -62,8 +62,8 @@ export class StabilityQueue {
   }
 }
 
-/** Operations of a session that are not stable, lane by lane. */
-export function* unstableOf(session: SessionEntry): Iterable<UnstableOp> {
+/** Operations of a session whose keys are held, lane by lane: those that are not stable, and forks of such. */
+export function* heldOf(session: SessionEntry): Iterable<UnstableOp> {
   for (const lane of session.lanes) {
     for (const first of lane.unstable?.values() ?? []) {
       for (let op: UnstableOp | undefined = first; op !== undefined; op = op.twin) yield op;
