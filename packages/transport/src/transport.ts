@@ -25,7 +25,10 @@ export interface PublishOptions {
 export interface TransportCapabilities {
   /** The longest frame, request or answer, in bytes. Longer ones are `FRAME_TOO_LARGE`. */
   readonly frameBytesMax: number;
-  /** Frames of one publisher on one subject arrive in the order they were published in, repeats and losses aside. */
+  /**
+   * Frames of one publisher on one subject arrive in the order they were published in, repeats and losses
+   * aside: those with a `sequence` among themselves, and those without among themselves.
+   */
   readonly ordered: boolean;
   /** Frames published with a `sequence` can be had again by `subscribe({ from })`, until released or trimmed. */
   readonly replay: boolean;
