@@ -216,6 +216,7 @@ describe("TRN-5 links are cut, slowed and healed", () => {
     time.advance(50);
     await turn();
     expect(trace).toEqual([1, 2, 4]);
+    expect(network.stats().lost).toBe(1);
   });
 
   test("what was in flight to an earlier life of a peer is lost", async () => {
