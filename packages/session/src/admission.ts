@@ -21,7 +21,7 @@ import { OpDraft, type OpPlace } from "./op-draft.ts";
 import type { Op, Operation, SignalClear } from "./op.ts";
 import { HIDE_OF } from "./op-kinds.ts";
 import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
-import { decodeOp, isFoldable, type OpView } from "./op-view.ts";
+import { decodeOp, type OpView } from "./op-view.ts";
 import { QueuedOps } from "./queued-ops.ts";
 import type { SessionFold } from "./session-fold.ts";
 
@@ -114,8 +114,9 @@ export class SessionAdmission<Outcome = unknown> {
     const op = decodeOp(bytes);
     const { kind, session } = op;
     if (!("producer" in op.lane)) throw invalid("The lane must be owned by a client");
-    if (kind === undefined || !isFoldable(op))
+    if (kind === undefined || op.userKey !== 0)
       throw invalid(`Cannot accept an operation of kind ${op.kindCode} here`);
+    op.verify();
     const key = this.#fold.ids.keyOf(op);
     const lane = this.#laneState(op);
     const place = `${op.laneText} ${op.seqno} ${session}`;
@@ -154,6 +155,7 @@ export class SessionAdmission<Outcome = unknown> {
    */
   relay(bytes: Uint8Array): "known" | Uint8Array {
     const op = decodeOp(bytes);
+    if (op.kind !== undefined && op.userKey === 0) op.verify();
     return this.#laneState(op)?.judge(op.seqno, this.#fold.ids.keyOf(op)) === "known" ? "known" : bytes;
   }
 

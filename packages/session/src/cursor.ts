@@ -26,7 +26,7 @@ export interface CursorContent {
 /** Bytes of the longest cursor, before base64url. */
 export const CURSOR_BYTES_MAX: number = TOKEN_HEAD_BYTES + 1 + CURSOR_ENTRIES_MAX * 14 + TOKEN_MAC_BYTES;
 
-const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+const INSPECT: symbol = Symbol.for("nodejs.util.inspect.custom");
 const CURSOR: TokenKind = {
   noun: "cursor",
   prefix: "tmc1.",
@@ -67,8 +67,9 @@ export class Cursor {
   }
 
   /** What `console.log` shows: a position is nobody's business in a log file. */
-  [INSPECT](): string {
-    return "Cursor {}";
+  static {
+    // Not a method: a computed name has no place in a declaration file.
+    Object.defineProperty(this.prototype, INSPECT, { value: (): string => "Cursor {}" });
   }
 }
 

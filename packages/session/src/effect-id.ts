@@ -1,11 +1,10 @@
-import { ByteReader, ByteWriter, HASH_CONTEXTS, writeHlc } from "@tidemark/core";
+import { ByteReader, ByteWriter, EFFECT_ID_BYTES, HASH_CONTEXTS } from "@tidemark/core";
 import type { Hasher } from "@tidemark/core";
 import { bytesOfHex, hexOf } from "./hex.ts";
 import type { Lane } from "./lane-id.ts";
 import { LANE_TAG_CLIENT, LANE_TAG_REGION, PRODUCER_BYTES } from "./op-codec.ts";
 import type { OpView } from "./op-view.ts";
 
-const KEY_BYTES = 16;
 /** Bytes of an operation tag, and of a request digest. */
 export const OPERATION_TAG_BYTES = 8;
 
@@ -28,37 +27,35 @@ export class EffectIds {
    */
   keyOf(op: OpView): Uint8Array {
     const writer = this.#writer.reset();
-    field(writer, () => writer.raw(utf8.encode(op.session)));
-    field(writer, () => writer.raw(op.laneBytes));
+    const { laneBytes, clearBytes, sealedBytes } = op;
+    textField(writer, op.session);
+    field(writer, laneBytes);
     writer.u32(8);
     writer.u64(op.seqno);
-    field(writer, () => {
-      writer.u32(1);
-      writer.u8(op.kindCode);
-      writer.u32(10);
-      writeHlc(writer, op.stamp);
-      writer.u32(op.clearBytes.length);
-      writer.raw(op.clearBytes);
-      writer.u32(op.sealedBytes.length);
-      writer.raw(op.sealedBytes);
-    });
-    return this.#hasher.digest(HASH_CONTEXTS.idempotencyKey, writer.view(), KEY_BYTES);
+    // Four lengths of four bytes, the kind and the stamp.
+    writer.u32(27 + clearBytes.length + sealedBytes.length);
+    writer.u32(1);
+    writer.u8(op.kindCode);
+    field(writer, op.stampBytes);
+    field(writer, clearBytes);
+    field(writer, sealedBytes);
+    return this.#hasher.digest(HASH_CONTEXTS.idempotencyKey, writer.view(), EFFECT_ID_BYTES);
   }
 
   /** The operation tag, 8 bytes: `tidemark 2026 operation-tag v1` over cluster id, session id, operationId. */
   operationTag(session: string, operationId: string): Uint8Array {
     const writer = this.#writer.reset();
-    field(writer, () => writer.raw(this.#clusterId));
-    field(writer, () => writer.raw(utf8.encode(session)));
-    field(writer, () => writer.raw(utf8.encode(operationId)));
+    field(writer, this.#clusterId);
+    textField(writer, session);
+    textField(writer, operationId);
     return this.#hasher.digest(HASH_CONTEXTS.operationTag, writer.view(), OPERATION_TAG_BYTES);
   }
 
   /** The request digest, 8 bytes: `tidemark 2026 request v1` over cluster id and request bytes. */
   requestDigest(request: Uint8Array): Uint8Array {
     const writer = this.#writer.reset();
-    field(writer, () => writer.raw(this.#clusterId));
-    field(writer, () => writer.raw(request));
+    field(writer, this.#clusterId);
+    field(writer, request);
     return this.#hasher.digest(HASH_CONTEXTS.request, writer.view(), OPERATION_TAG_BYTES);
   }
 }
@@ -96,12 +93,25 @@ export function laneOfBytes(bytes: Uint8Array): Lane | undefined {
 
 const utf8 = new TextEncoder();
 
-function field(writer: ByteWriter, write: () => void): void {
-  const at = writer.length;
-  writer.u32(0);
-  write();
-  const end = writer.length;
-  writer.length = at;
-  writer.u32(end - at - 4);
-  writer.length = end;
+function field(writer: ByteWriter, bytes: Uint8Array): void {
+  writer.u32(bytes.length);
+  writer.raw(bytes);
+}
+
+function textField(writer: ByteWriter, text: string): void {
+  const units = text.length;
+  writer.reserve(4 + units);
+  const from = writer.length + 4;
+  let bits = 0;
+  for (let unit = 0; unit < units; unit++) {
+    const code = text.charCodeAt(unit);
+    bits |= code;
+    writer.bytes[from + unit] = code;
+  }
+  if (bits >= 0x80) {
+    field(writer, utf8.encode(text));
+    return;
+  }
+  writer.u32(units);
+  writer.length += units;
 }

@@ -7,10 +7,11 @@ import {
   varintBytes,
 } from "@tidemark/core";
 import { bytesOfHex } from "./hex.ts";
+import type { ClientLane, RegionLane } from "./lane-id.ts";
 import type { Op } from "./op.ts";
 import { OP_KIND_CODE } from "./op-kinds.ts";
 import { hasSealed, writeClear, writeSealed } from "./op-parts.ts";
-import { isUuid, writeUuid } from "./session-id-bytes.ts";
+import { UUID_BYTES, writeUuid } from "./session-id-bytes.ts";
 
 /** The version of the layout. */
 export const OP_VERSION = 1;
@@ -24,6 +25,8 @@ export const OP_FLAG_CLIENT_LANE = 4;
 export const LANE_TAG_REGION = 1;
 /** A lane of a client. */
 export const LANE_TAG_CLIENT = 2;
+/** More than a header takes beside the text of its session. */
+const HEAD_BYTES = 96;
 /** Bytes of a client's producer id. */
 export const PRODUCER_BYTES = 16;
 
@@ -47,40 +50,70 @@ export const PRODUCER_BYTES = 16;
  * @throws `RangeError` if a number does not fit; the caller has checked the texts.
  */
 export function encodeOp(writer: ByteWriter, op: Op): void {
-  const { lane, operation, stamp } = op;
+  const { lane, operation, stamp, session } = op;
   const sealed = hasSealed(op);
-  const client = "producer" in lane;
+  const { producer } = lane as Partial<ClientLane>;
+  const { wallMs, counter, clockId } = stamp;
   guardSafe(op.seqno, "seqno", 1);
-  writer.reserve(96);
-  writer.u8(OP_VERSION);
-  writer.u8(OP_KIND_CODE[op.kind]);
-  writer.u8(
+  guardUpTo(wallMs, "wallMs", HLC_WALL_MS_MAX);
+  guardUpTo(counter, "counter", HLC_COUNTER_MAX);
+  guardUpTo(clockId, "clockId", 0xffff);
+  guardUpTo(lane.epoch, "epoch", 0xffff_ffff);
+  guardUpTo(op.userKey, "userKey", 0xffff_ffff);
+  writer.reserve(HEAD_BYTES);
+  let { bytes } = writer;
+  let at = writer.length;
+  bytes[at] = OP_VERSION;
+  bytes[at + 1] = OP_KIND_CODE[op.kind];
+  bytes[at + 2] =
     (operation === undefined ? 0 : OP_FLAG_OPERATION) |
-      (sealed ? OP_FLAG_SEALED : 0) |
-      (client ? OP_FLAG_CLIENT_LANE : 0),
-  );
-  writeSessionId(writer, op.session);
-  if (client) {
-    writer.u8(LANE_TAG_CLIENT);
-    writer.raw(bytesOfHex(lane.producer));
+    (sealed ? OP_FLAG_SEALED : 0) |
+    (producer === undefined ? 0 : OP_FLAG_CLIENT_LANE);
+  if (writeUuid(session, bytes, at + 4)) {
+    bytes[at + 3] = 0;
+    at += 4 + UUID_BYTES;
   } else {
-    writer.u8(LANE_TAG_REGION);
-    writer.u16(guardUpTo(lane.region, "region", 0xffff));
+    writer.length = at + 3;
+    writer.text(session);
+    writer.reserve(HEAD_BYTES);
+    at = writer.length;
+    bytes = writer.bytes;
   }
-  writer.u32(guardUpTo(lane.epoch, "epoch", 0xffff_ffff));
+  if (producer !== undefined) {
+    bytes[at] = LANE_TAG_CLIENT;
+    bytes.set(bytesOfHex(producer), at + 1);
+    at += 1 + PRODUCER_BYTES;
+  } else {
+    const region = guardUpTo((lane as RegionLane).region, "region", 0xffff);
+    bytes[at] = LANE_TAG_REGION;
+    bytes[at + 1] = region;
+    bytes[at + 2] = region >>> 8;
+    at += 3;
+  }
+  at = u32(bytes, at, lane.epoch);
+  writer.length = at;
   writer.varint(op.seqno);
-  writer.u48be(guardUpTo(stamp.wallMs, "wallMs", HLC_WALL_MS_MAX));
-  writer.u16be(guardUpTo(stamp.counter, "counter", HLC_COUNTER_MAX));
-  writer.u16be(guardUpTo(stamp.clockId, "clockId", 0xffff));
-  writer.u32(op.userKey);
+  at = writer.length;
+  const high = Math.floor(wallMs / 0x1_0000_0000);
+  bytes[at] = high >>> 8;
+  bytes[at + 1] = high;
+  bytes[at + 2] = wallMs >>> 24;
+  bytes[at + 3] = wallMs >>> 16;
+  bytes[at + 4] = wallMs >>> 8;
+  bytes[at + 5] = wallMs;
+  bytes[at + 6] = counter >>> 8;
+  bytes[at + 7] = counter;
+  bytes[at + 8] = clockId >>> 8;
+  bytes[at + 9] = clockId;
+  at = u32(bytes, at + 10, op.userKey);
   if (operation !== undefined) {
-    writer.raw(operation.tag);
-    writer.raw(operation.digest);
+    bytes.set(operation.tag, at);
+    bytes.set(operation.digest, at + 8);
+    at += 16;
   }
-  const clearAt = writer.length;
-  writer.u8(0);
+  writer.length = at + 1;
   writeClear(writer, op);
-  closePart(writer, clearAt);
+  closePart(writer, at);
   if (!sealed) return;
   const sealedAt = writer.length;
   writer.u8(0);
@@ -88,15 +121,12 @@ export function encodeOp(writer: ByteWriter, op: Op): void {
   closePart(writer, sealedAt);
 }
 
-function writeSessionId(writer: ByteWriter, session: string): void {
-  if (!isUuid(session)) {
-    writer.text(session);
-    return;
-  }
-  writer.u8(0);
-  writer.reserve(16);
-  writeUuid(session, writer.bytes, writer.length);
-  writer.length += 16;
+function u32(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+  return at + 4;
 }
 
 /** Puts the length in front of what was written since: one byte was left for it, which is nearly always enough. */

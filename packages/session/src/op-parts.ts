@@ -1,44 +1,8 @@
-import {
-  type ByteReader,
-  type ByteWriter,
-  compareUtf8,
-  EFFECT_ID_BYTES,
-  EVENT_TIME_MS_MAX,
-} from "@tidemark/core";
+import { type ByteReader, type ByteWriter, compareUtf8, EFFECT_ID_BYTES } from "@tidemark/core";
 import { APP_BYTES_MAX, METADATA_COUNT_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
-import type { Op, OpContent, SignalClear } from "./op.ts";
+import type { Op, OpContent } from "./op.ts";
 import type { OpKind } from "./op-kinds.ts";
-
-/** An integer of either sign as one without: 0, -1, 1, -2, … */
-function zigzag(value: number): number {
-  return value >= 0 ? value * 2 : value * -2 - 1;
-}
-
-const weightBytes = new Uint8Array(8);
-const weightView = new DataView(weightBytes.buffer);
-
-/** Big-endian with the zero bytes at its end left out: most weights take two bytes. */
-function writeWeight(writer: ByteWriter, weight: number): void {
-  // Adding zero makes a negative zero positive: one number, one encoding.
-  weightView.setFloat64(0, weight + 0, false);
-  let length = 8;
-  while (length > 0 && weightBytes[length - 1] === 0) length -= 1;
-  for (let at = 0; at < length; at++) writer.u8(weightBytes[at] as number);
-}
-
-function readWeight(reader: ByteReader): number {
-  const start = reader.offset;
-  const length = reader.remaining;
-  if (length > 8) return reader.fail("Cannot accept a weight of more than 8 bytes");
-  weightView.setFloat64(0, 0, false);
-  for (let at = 0; at < length; at++) weightBytes[at] = reader.bytes[start + at] as number;
-  reader.offset = reader.end;
-  if (length > 0 && weightBytes[length - 1] === 0)
-    reader.fail("Cannot accept a weight with a zero tail", start);
-  const weight = weightView.getFloat64(0, false);
-  if (!(Math.abs(weight) < 2 ** 40) || Object.is(weight, -0)) reader.fail("Cannot accept the weight", start);
-  return weight;
-}
+import { writeSignal } from "./signal-view.ts";
 
 /**
  * Writes the clear part of an operation, without its length.
@@ -60,10 +24,7 @@ export function writeClear(writer: ByteWriter, op: Op): void {
       if (op.clear.parent !== undefined) writer.text(op.clear.parent);
       return;
     case "signal":
-      writer.text(op.clear.entity);
-      writer.text(op.clear.signal);
-      writer.varint(zigzag(op.clear.eventTimeMs - op.stamp.wallMs));
-      writeWeight(writer, op.clear.weight);
+      writeSignal(writer, op.clear, op.stamp.wallMs);
       return;
     case "unhide":
     case "unmute":
@@ -153,8 +114,8 @@ export function writeSealed(writer: ByteWriter, op: OpContent): void {
   }
 }
 
-/** Reads a clear part to the end of the reader. @throws {@link CoreError} `DECODE_FAILED`. */
-export function readClear(reader: ByteReader, kind: OpKind, wallMs: number): OpContent["clear"] {
+/** Reads a clear part to the end of the reader; a signal has {@link SignalView}. @throws {@link CoreError} `DECODE_FAILED`. */
+export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): OpContent["clear"] {
   switch (kind) {
     case "start": {
       const policy = reader.text(NAME_BYTES_MAX);
@@ -163,8 +124,6 @@ export function readClear(reader: ByteReader, kind: OpKind, wallMs: number): OpC
         ? { policy, policyVersion }
         : ended(reader, { policy, policyVersion, parent: name(reader) });
     }
-    case "signal":
-      return readSignal(reader, wallMs);
     case "unhide":
     case "unmute":
     case "unblock":
@@ -216,16 +175,6 @@ export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"
     default:
       return kind satisfies never;
   }
-}
-
-function readSignal(reader: ByteReader, wallMs: number): SignalClear {
-  const entity = name(reader);
-  const signal = name(reader);
-  const start = reader.offset;
-  const distance = reader.varint();
-  const eventTimeMs = wallMs + (distance % 2 === 0 ? distance / 2 : (distance + 1) / -2);
-  if (eventTimeMs < 0 || eventTimeMs > EVENT_TIME_MS_MAX) reader.fail("Cannot accept the event time", start);
-  return { entity, signal, eventTimeMs, weight: readWeight(reader) };
 }
 
 function readDots(reader: ByteReader): Uint8Array[] {

@@ -1,8 +1,7 @@
-import { ByteReader, readHlc } from "@tidemark/core";
-import type { Hlc } from "@tidemark/core";
+import { ByteReader, CoreError, EFFECT_ID_BYTES, type Hlc } from "@tidemark/core";
+import { readText } from "./ascii.ts";
 import { hexOf } from "./hex.ts";
-import { formatLane } from "./lane-id.ts";
-import type { Lane } from "./lane-id.ts";
+import { formatLane, type Lane } from "./lane-id.ts";
 import { NAME_BYTES_MAX, OP_BYTES_MAX } from "./limits.ts";
 import {
   LANE_TAG_CLIENT,
@@ -13,61 +12,176 @@ import {
   OP_VERSION,
   PRODUCER_BYTES,
 } from "./op-codec.ts";
-import type { Operation, OpContent } from "./op.ts";
-import { opKindOf } from "./op-kinds.ts";
-import type { OpKind } from "./op-kinds.ts";
+import type { OpContent, Operation } from "./op.ts";
+import { type OpKind, opKindOf } from "./op-kinds.ts";
 import { readClear, readSealed } from "./op-parts.ts";
-import { formatUuid } from "./session-id-bytes.ts";
+import { formatUuid, isUuid } from "./session-id-bytes.ts";
+import { SignalView } from "./signal-view.ts";
 
 const FLAGS = OP_FLAG_OPERATION | OP_FLAG_SEALED | OP_FLAG_CLIENT_LANE;
-const EFFECT_BYTES = 16;
+const REGION_LANE_BYTES = 7;
+const CLIENT_LANE_BYTES: number = 1 + PRODUCER_BYTES + 4;
+/** Stamp and user key id. */
+const STAMP_AND_KEY_BYTES = 14;
 
 /**
- * An encoded operation whose header has been read and checked; its parts are read when they are asked for.
- * It looks into the bytes it was given: they must not change while it is in use.
+ * An encoded operation whose header was checked when it was opened; its parts are found, and read when they are asked
+ * for. It looks into the bytes it was given: they must not change while it is in use.
  */
 export class OpView {
+  /** The operation, as it was given. */
   readonly bytes: Uint8Array;
   readonly kindCode: number;
   /** `undefined` for a kind this version does not fold. */
   readonly kind: OpKind | undefined;
-  readonly session: string;
   readonly seqno: number;
-  readonly stamp: Hlc;
-  readonly userKey: number;
   /** Offset of tag and digest (16 bytes), or -1. */
   readonly operationAt: number;
-  readonly #lane: readonly [from: number, to: number];
-  readonly #clear: readonly [from: number, to: number];
-  readonly #sealed: readonly [from: number, to: number] | undefined;
-  #clearRead: OpContent["clear"] | undefined;
-  #sealedRead: OpContent["sealed"] | undefined;
+  readonly #flags: number;
+  readonly #laneAt: number;
+  readonly #stampAt: number;
+  readonly #clearAt: number;
+  readonly #clearEnd: number;
+  /** Equal to the length without a sealed part. */
+  readonly #sealedAt: number;
+  #session: string | undefined;
+  #stamp: Hlc | undefined;
+  #clear: OpContent["clear"] | undefined;
+  #sealed: OpContent["sealed"] | undefined;
 
-  /** @throws CoreError `DECODE_FAILED` unless it is exactly one operation. */
+  /** @throws {@link CoreError} `DECODE_FAILED` if the header or the length of a part is not what the format says. */
   constructor(bytes: Uint8Array) {
-    const reader = new ByteReader(bytes);
-    if (bytes.length > OP_BYTES_MAX)
-      reader.fail(`Cannot accept ${bytes.length} bytes: the limit is ${OP_BYTES_MAX}`);
-    const version = reader.u8();
-    if (version !== OP_VERSION) reader.fail(`Cannot read operation version ${version}`, 0);
+    const end = bytes.length;
+    if (end > OP_BYTES_MAX) fail(`Cannot accept ${end} bytes: the limit is ${OP_BYTES_MAX}`, 0);
+    if (end < 4) fail(`Cannot read an operation of ${end} bytes`, end);
+    if (bytes[0] !== OP_VERSION) fail(`Cannot read version ${bytes[0]} of an operation`, 0);
+    const flags = bytes[2] as number;
+    if (flags > FLAGS) fail("Cannot accept unknown flags", 2);
     this.bytes = bytes;
-    this.kindCode = reader.u8();
+    this.kindCode = bytes[1] as number;
     this.kind = opKindOf(this.kindCode);
-    const flags = reader.u8();
-    if ((flags & ~FLAGS) !== 0) reader.fail(`Cannot accept unknown flags: ${flags}`, 2);
-    this.session = readSessionId(reader);
-    this.#lane = readLane(reader, (flags & OP_FLAG_CLIENT_LANE) !== 0);
-    const seqnoAt = reader.offset;
-    this.seqno = reader.varint();
-    if (this.seqno === 0) reader.fail("Cannot accept the number 0: they begin at 1", seqnoAt);
-    this.stamp = readHlc(reader);
-    this.userKey = reader.u32();
-    this.operationAt = (flags & OP_FLAG_OPERATION) === 0 ? -1 : reader.offset;
-    if (this.operationAt >= 0) reader.view(EFFECT_BYTES);
-    this.#clear = readPart(reader);
-    this.#sealed = (flags & OP_FLAG_SEALED) === 0 ? undefined : readPart(reader);
-    reader.finish();
-    if (this.kind !== undefined && this.userKey === 0) this.#checkSealed(reader);
+    this.#flags = flags;
+    this.#stamp = undefined;
+    this.#clear = undefined;
+    this.#sealed = undefined;
+    let at = 4;
+    const idBytes = bytes[3] as number;
+    if (idBytes === 0) {
+      at += 16;
+      this.#session = undefined;
+    } else {
+      // A length of two bytes is 128 exactly.
+      if (idBytes >= 0x80) {
+        if (idBytes > 0x80 || bytes[4] !== 1)
+          fail(`Cannot accept a session id of more than ${NAME_BYTES_MAX} bytes`, 3);
+        at += 1;
+      }
+      if (at + idBytes > end) fail(`Cannot read ${idBytes} bytes: ${end - at} remain`, at);
+      this.#session = readText(bytes, at, at + idBytes);
+      if (idBytes === 36 && isUuid(this.#session)) fail("Cannot accept a UUID as text", 3);
+      at += idBytes;
+    }
+    this.#laneAt = at;
+    const client = (flags & OP_FLAG_CLIENT_LANE) !== 0;
+    if (at < end && bytes[at] !== (client ? LANE_TAG_CLIENT : LANE_TAG_REGION))
+      fail("Cannot accept the tag of the lane", at);
+    at += client ? CLIENT_LANE_BYTES : REGION_LANE_BYTES;
+    const seqnoAt = at;
+    let seqno = at < end ? (bytes[at++] as number) : 0;
+    if (seqno >= 0x80) {
+      const second = bytes[at] as number;
+      if (at < end && second > 0 && second < 0x80) {
+        seqno = (seqno & 0x7f) | (second << 7);
+        at += 1;
+      } else {
+        const reader = new ByteReader(bytes, seqnoAt);
+        seqno = reader.varint();
+        at = reader.offset;
+      }
+    }
+    if (seqno === 0) fail("Cannot read a number from 1", seqnoAt);
+    this.seqno = seqno;
+    this.#stampAt = at;
+    at += STAMP_AND_KEY_BYTES;
+    const named = (flags & OP_FLAG_OPERATION) !== 0;
+    this.operationAt = named ? at : -1;
+    if (named) at += EFFECT_ID_BYTES;
+    if (at >= end) fail(`Cannot read the header: the operation ends at ${end}`, this.#stampAt);
+    let length = bytes[at++] as number;
+    if (length >= 0x80) {
+      const reader = new ByteReader(bytes, at - 1);
+      length = reader.varint();
+      at = reader.offset;
+    }
+    this.#clearAt = at;
+    at += length;
+    this.#clearEnd = at;
+    if ((flags & OP_FLAG_SEALED) !== 0 && at < end) {
+      length = bytes[at++] as number;
+      if (length >= 0x80) {
+        const reader = new ByteReader(bytes, at - 1);
+        length = reader.varint();
+        at = reader.offset;
+      }
+      this.#sealedAt = at;
+      at += length;
+    } else {
+      if ((flags & OP_FLAG_SEALED) !== 0) fail("Cannot read the sealed part: the operation ends", at);
+      this.#sealedAt = end;
+    }
+    if (at !== end)
+      fail(`Cannot accept an operation of ${end} bytes: its parts end at ${at}`, Math.min(at, end));
+  }
+
+  get session(): string {
+    return (this.#session ??= formatUuid(this.bytes, 4));
+  }
+
+  /** The key that encrypts the sealed part; 0 for none. */
+  get userKey(): number {
+    return u32(this.bytes, this.#stampAt + 10);
+  }
+
+  get stamp(): Hlc {
+    const { bytes } = this;
+    return (this.#stamp ??= {
+      wallMs: this.#wallMs(),
+      counter: u16be(bytes, this.#stampAt + 6),
+      clockId: u16be(bytes, this.#stampAt + 8),
+    });
+  }
+
+  /** Whether a client owns the lane. */
+  get clientOwned(): boolean {
+    return (this.#flags & OP_FLAG_CLIENT_LANE) !== 0;
+  }
+
+  /** The lane's bytes: tag, region or producer, epoch; a view. */
+  get laneBytes(): Uint8Array {
+    return this.bytes.subarray(
+      this.#laneAt,
+      this.#laneAt + (this.clientOwned ? CLIENT_LANE_BYTES : REGION_LANE_BYTES),
+    );
+  }
+
+  /** Whether its lane has these bytes, without making anything. */
+  laneIs(bytes: Uint8Array): boolean {
+    const from = this.#laneAt;
+    // The tag comes first and tells the length: no two lanes are a prefix of each other.
+    for (let at = 0; at < bytes.length; at++) if (bytes[at] !== this.bytes[from + at]) return false;
+    return true;
+  }
+
+  get lane(): Lane {
+    const { bytes } = this;
+    const at = this.#laneAt + 1;
+    if (this.clientOwned)
+      return { producer: hexOf(bytes, at, PRODUCER_BYTES), epoch: u32(bytes, at + PRODUCER_BYTES) };
+    return { region: (bytes[at] as number) | ((bytes[at + 1] as number) << 8), epoch: u32(bytes, at + 2) };
+  }
+
+  get laneText(): string {
+    return formatLane(this.lane);
   }
 
   /** Whether the client named the operation: then its effect id is its own, else it follows from its place and bytes. */
@@ -75,35 +189,11 @@ export class OpView {
     return this.operationAt >= 0;
   }
 
-  /** The lane's bytes: tag, region or producer, epoch. */
-  get laneBytes(): Uint8Array {
-    return this.bytes.subarray(this.#lane[0], this.#lane[1]);
-  }
-
-  /** Whether its lane has these bytes, without making anything. */
-  laneIs(bytes: Uint8Array): boolean {
-    const [from, to] = this.#lane;
-    if (bytes.length !== to - from) return false;
-    for (let at = 0; at < bytes.length; at++) if (bytes[at] !== this.bytes[from + at]) return false;
-    return true;
-  }
-
-  get lane(): Lane {
-    const reader = new ByteReader(this.bytes, ...this.#lane);
-    if (reader.u8() === LANE_TAG_REGION) return { region: reader.u16(), epoch: reader.u32() };
-    const producer = hexOf(reader.view(PRODUCER_BYTES));
-    return { producer, epoch: reader.u32() };
-  }
-
-  get laneText(): string {
-    return formatLane(this.lane);
-  }
-
-  /** Tag and request digest, 16 bytes, as a view; `undefined` without an operationId. */
+  /** Tag and request digest, 16 bytes, a view; `undefined` without an operationId. */
   get operationBytes(): Uint8Array | undefined {
     return this.operationAt < 0
       ? undefined
-      : this.bytes.subarray(this.operationAt, this.operationAt + EFFECT_BYTES);
+      : this.bytes.subarray(this.operationAt, this.operationAt + EFFECT_ID_BYTES);
   }
 
   get operation(): Operation | undefined {
@@ -111,84 +201,108 @@ export class OpView {
     return bytes === undefined ? undefined : { tag: bytes.subarray(0, 8), digest: bytes.subarray(8, 16) };
   }
 
-  /** The clear part's bytes, as a view. */
+  /** The stamp's ten bytes, a view. */
+  get stampBytes(): Uint8Array {
+    return this.bytes.subarray(this.#stampAt, this.#stampAt + 10);
+  }
+
+  /** The clear part's bytes, a view. */
   get clearBytes(): Uint8Array {
-    return this.bytes.subarray(this.#clear[0], this.#clear[1]);
+    return this.bytes.subarray(this.#clearAt, this.#clearEnd);
   }
 
-  /** The sealed part's bytes, as a view; empty without one. */
+  /** The sealed part's bytes, a view; empty without one. */
   get sealedBytes(): Uint8Array {
-    return this.#sealed === undefined
-      ? this.bytes.subarray(0, 0)
-      : this.bytes.subarray(this.#sealed[0], this.#sealed[1]);
+    return this.bytes.subarray(this.#sealedAt);
   }
 
-  /** @throws CoreError `DECODE_FAILED` if the part is not of its kind. */
+  /**
+   * The clear part. That of a signal is read field by field.
+   *
+   * @throws {@link CoreError} `DECODE_FAILED` if the part is not of its kind; `TypeError` for an unknown kind.
+   */
   get clear(): OpContent["clear"] {
-    if (this.kind === undefined) throw new TypeError("The parts of an unknown kind cannot be read");
-    this.#clearRead ??= readClear(new ByteReader(this.bytes, ...this.#clear), this.kind, this.stamp.wallMs);
-    return this.#clearRead;
+    return (this.#clear ??= this.#readClear());
   }
 
-  /** @throws CoreError `DECODE_FAILED` if the part is not of its kind. */
+  /** The sealed part. @throws as {@link OpView.clear}; `TypeError` for a part under a user's key. */
   get sealed(): OpContent["sealed"] {
-    if (this.kind === undefined) throw new TypeError("The parts of an unknown kind cannot be read");
-    this.#sealedRead ??=
-      this.#sealed === undefined ? {} : readSealed(new ByteReader(this.bytes, ...this.#sealed), this.kind);
-    return this.#sealedRead;
+    return (this.#sealed ??= this.#readSealed());
   }
 
-  #checkSealed(reader: ByteReader): void {
-    const needs = this.kind !== "signal" && this.kind !== "close";
-    if (needs && this.#sealed === undefined)
-      reader.fail(`Cannot accept a ${this.kind} without its sealed part`);
+  /** Reads both parts, so that neither can fail later. @throws as {@link OpView.clear} and {@link OpView.sealed}. */
+  verify(): this {
+    const { clear } = this;
+    if (clear instanceof SignalView) this.#clear = clear.read();
+    void this.sealed;
+    return this;
+  }
+
+  #readClear(): OpContent["clear"] {
+    const kind = this.#knownKind();
+    if (kind === "signal") return new SignalView(this.bytes, this.#clearAt, this.#clearEnd, this.#wallMs());
+    return readClear(new ByteReader(this.bytes, this.#clearAt, this.#clearEnd), kind);
+  }
+
+  #readSealed(): OpContent["sealed"] {
+    const kind = this.#knownKind();
+    if ((this.#flags & OP_FLAG_SEALED) === 0) {
+      if (kind === "signal" || kind === "close") return {};
+      fail(`Cannot accept the kind ${kind} without a sealed part`, this.#sealedAt);
+    }
+    if (this.userKey !== 0) throw new TypeError("Cannot read a part that is under a user's key");
+    return readSealed(new ByteReader(this.bytes, this.#sealedAt), kind);
+  }
+
+  #knownKind(): OpKind {
+    if (this.kind === undefined)
+      throw new TypeError(`Cannot read the parts of kind ${this.kindCode}: this version does not know it`);
+    return this.kind;
+  }
+
+  #wallMs(): number {
+    const { bytes } = this;
+    const at = this.#stampAt;
+    return u16be(bytes, at) * 0x1_0000_0000 + u16be(bytes, at + 2) * 0x1_0000 + u16be(bytes, at + 4);
   }
 }
 
 /**
- * Reads an operation, every part of it that this version can read.
+ * Opens an operation: its header is checked, its parts when they are read ({@link OpView.verify} reads them all). Takes
+ * time in proportion to the header, whatever the lengths claim.
  *
- * @throws CoreError `DECODE_FAILED`.
+ * @throws {@link CoreError} `DECODE_FAILED` with the offset.
  */
 export function decodeOp(bytes: Uint8Array): OpView {
-  const op = new OpView(bytes);
-  if (isFoldable(op)) void [op.clear, op.sealed];
-  return op;
+  return new OpView(bytes);
 }
 
-/** Whether this version can fold it: it knows the kind, and the sealed part is in the plain. */
+/** Whether this version folds an operation: its kind is known, and its parts are in the plain and what they should be. */
 export function isFoldable(op: OpView): boolean {
-  return op.kind !== undefined && op.userKey === 0;
-}
-
-function readSessionId(reader: ByteReader): string {
-  if (reader.remaining > 0 && reader.bytes[reader.offset] === 0) {
-    reader.u8();
-    const at = reader.offset;
-    reader.view(16);
-    return formatUuid(reader.bytes, at);
+  if (op.kind === undefined || op.userKey !== 0) return false;
+  try {
+    op.verify();
+    return true;
+  } catch (error) {
+    if (error instanceof CoreError) return false;
+    throw error;
   }
-  const start = reader.offset;
-  const id = reader.text(NAME_BYTES_MAX);
-  // One id, one encoding: a UUID has a shorter one.
-  if (id.length === 36 && UUID.test(id)) reader.fail("Cannot accept a UUID as text", start);
-  return id;
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-function readLane(reader: ByteReader, client: boolean): readonly [number, number] {
-  const from = reader.offset;
-  const tag = reader.u8();
-  if (tag !== (client ? LANE_TAG_CLIENT : LANE_TAG_REGION))
-    reader.fail(`Cannot accept lane tag ${tag}`, from);
-  reader.view((client ? PRODUCER_BYTES : 2) + 4);
-  return [from, reader.offset];
+function u16be(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 }
 
-function readPart(reader: ByteReader): readonly [number, number] {
-  const length = reader.varint();
-  const from = reader.offset;
-  reader.view(length);
-  return [from, from + length];
+function u32(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24)) >>>
+    0
+  );
+}
+
+function fail(message: string, offset: number): never {
+  throw new CoreError("DECODE_FAILED", message, { offset });
 }

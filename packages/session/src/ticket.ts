@@ -62,7 +62,7 @@ export const TICKET_OP_BYTES_MIN = 16;
 const EXPIRY_MAX = 2 ** 48 - 1;
 const FLAGS_OFFSET: number = TOKEN_HEAD_BYTES + 6;
 const FLAG_COMPLETE = 1;
-const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+const INSPECT: symbol = Symbol.for("nodejs.util.inspect.custom");
 const TICKET: TokenKind = {
   noun: "ticket",
   prefix: "tmt1.",
@@ -103,8 +103,9 @@ export class Ticket {
   }
 
   /** What `console.log` shows. */
-  [INSPECT](): string {
-    return "Ticket {}";
+  static {
+    // Not a method: a computed name has no place in a declaration file.
+    Object.defineProperty(this.prototype, INSPECT, { value: (): string => "Ticket {}" });
   }
 }
 
