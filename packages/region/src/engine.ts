@@ -1,5 +1,5 @@
 import { shardId } from "@tidemark/core";
-import type { HlcClock, RegionId } from "@tidemark/core";
+import type { HlcClock, RegionId, ShardId } from "@tidemark/core";
 import { clusterIdOf, openReplication, ReplicationError } from "@tidemark/replication";
 import type { ClusterKey, Membership, Replication } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
@@ -283,7 +283,7 @@ export class RegionEngine {
 }
 
 /** The shard whose logs a region writes: the only one. */
-export const SHARD = shardId(0);
+export const SHARD: ShardId = shardId(0);
 
 function readOnly(name: string): RegionError {
   return new RegionError("READ_ONLY", `Cannot write in ${name}: its role is follower; write in a member`);
