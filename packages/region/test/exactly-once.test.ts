@@ -38,7 +38,7 @@ test("scenario 44: SES-5 a retry of every kind in two regions while cut is one e
     expect(state.annotations.length).toBe(1);
     expect(state.searches).toEqual(["essays"]);
     expect(state.open).toBe(false);
-    expect(state.conflicts).toEqual([]);
+    expect(state.conflicts).toEqual({ starts: 0, operations: [], forks: [] });
     expect(region.users.get("ada").hidden()).toEqual([]);
     expect(region.health().opsApplied).toBe(KINDS.length + 1);
   }
