@@ -76,7 +76,7 @@ const scaled = { hi: 0, lo: 0 };
  * const likes = new SignalSums({ halfLifeMs: 86_400_000 });
  * likes.add(1, 1_790_000_000_000);
  * likes.add(0.5, 1_790_000_000_000 - 86_400_000);
- * assert.equal(likes.score(1_790_000_000_000), 1.25);
+ * assert.ok(Math.abs(likes.score(1_790_000_000_000) - 1.25) < 1e-9);
  * assert.deepEqual(likes.window("1h", 1_790_000_000_000), { count: 1, weight: 1 });
  * ```
  */
