@@ -1,4 +1,9 @@
-/** Offers operations at a steady rate, whoever asks: `wait` resolves when the next one is due. */
+/**
+ * Offers operations at a steady rate, whoever asks: `wait` resolves when the next one is due.
+ *
+ * Even at full speed each takes a turn of the event loop, as a request from a socket does: the regions live in
+ * this process, and a device that never yields would keep the other region from its disk.
+ */
 export class Pacer {
   readonly #intervalMs: number;
   readonly #nowMs: () => number;
@@ -12,11 +17,10 @@ export class Pacer {
   }
 
   /** Takes the next turn. */
-  wait(): Promise<void> | undefined {
-    if (this.#intervalMs === 0) return undefined;
-    const delayMs = this.#dueMs - this.#nowMs();
+  wait(): Promise<void> {
+    const delayMs = this.#intervalMs === 0 ? 0 : this.#dueMs - this.#nowMs();
     this.#dueMs += this.#intervalMs;
-    return delayMs < 1 ? undefined : sleep(delayMs);
+    return delayMs < 1 ? new Promise((resolve) => setImmediate(resolve)) : sleep(delayMs);
   }
 }
 
