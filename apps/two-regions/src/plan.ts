@@ -1,5 +1,6 @@
 import { chance } from "./random.ts";
 import type { Recording } from "./recording.ts";
+import { progressOf } from "./schedule.ts";
 import { LINE, type Survey } from "./survey.ts";
 
 /** One of the two places a device can be: 0 is `us-east`, 1 is `eu-west`. */
@@ -134,7 +135,7 @@ function planCuts(
   roams: readonly number[],
 ): Cut[] {
   if (roams.length === 0) return [];
-  const witness = roams[Math.floor(roams.length * (0.3 + 0.25 * chance(seed, TOPIC.witness, 0)))]!;
+  const witness = chooseWitness(survey, seed, roams);
   const { cutLine, settleLine } = backFrom(
     recording,
     survey,
@@ -155,6 +156,14 @@ function planCuts(
     });
   }
   return cuts;
+}
+
+/** A roam whose turn comes when about a third of the recording has been played, so that a lot happens on both sides of the cut. */
+function chooseWitness(survey: Survey, seed: number, roams: readonly number[]): number {
+  const progress = progressOf(survey);
+  const wanted = 0.25 + 0.2 * chance(seed, TOPIC.witness, 0);
+  const distance = (line: number): number => Math.abs(progress[line]! - wanted);
+  return roams.reduce((best, line) => (distance(line) < distance(best) ? line : best));
 }
 
 /** Goes back up to `steps` accepted lines of the group, while what lies between stays small. */

@@ -6,11 +6,9 @@ import { Model } from "./model.ts";
 import type { Pacer } from "./pacer.ts";
 import type { Plan } from "./plan.ts";
 import type { Recording } from "./recording.ts";
+import { GROUPS_AT_WORK } from "./schedule.ts";
 import { EVERYWHERE, Sightings } from "./sightings.ts";
 import type { Survey } from "./survey.ts";
-
-/** Groups at work at the same time. */
-export const GROUPS_AT_WORK = 64;
 
 /** What a player plays, and where. */
 export interface PlayerOptions {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MARK, planRun, type Plan } from "../src/plan.ts";
 import type { Recording } from "../src/recording.ts";
+import { progressOf } from "../src/schedule.ts";
 import { LINE, surveyRecording, type Survey } from "../src/survey.ts";
 import { recordingOf, someOperations } from "./lines.ts";
 
@@ -146,4 +147,14 @@ describe("planRun()", () => {
     expect(east).toBeGreaterThan(30);
     expect(east).toBeLessThan(70);
   });
+});
+
+test("progressOf() follows groups that begin in order and advance together", () => {
+  const lines = [
+    start("a", "ann"),
+    start("b", "bob"),
+    ...Array.from({ length: 3 }, () => ({ op: "close", session: "a" })),
+  ];
+  const survey = surveyRecording(recordingOf(lines), () => {});
+  expect([...progressOf(survey)].slice(1)).toEqual([0, 0, 0.4, 0.6, 0.8]);
 });
