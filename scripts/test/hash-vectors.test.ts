@@ -10,7 +10,14 @@ import {
   shardId,
 } from "../../packages/core/src/index.ts";
 import { FrameCodec } from "../../packages/replication/src/index.ts";
-import { decodeOp, EffectIds, OpView, SessionFold, writeRequest } from "../../packages/session/src/index.ts";
+import {
+  decodeOp,
+  EffectIds,
+  OP_KIND_CODE,
+  OpView,
+  SessionFold,
+  writeRequest,
+} from "../../packages/session/src/index.ts";
 import { decodeBatch } from "../../packages/wal/src/index.ts";
 import { describe, expect, test } from "vitest";
 import { root } from "../lib/root.mjs";
@@ -18,6 +25,15 @@ import { root } from "../lib/root.mjs";
 const vectors = JSON.parse(readFileSync(join(root, "docs", "hash-vectors.json"), "utf8"));
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 const hex = (value: Uint8Array): string => Buffer.from(value).toString("hex");
+
+test("CORE-14 every hash context and every kind of operation is in docs/formats.md", () => {
+  const page = readFileSync(join(root, "docs", "formats.md"), "utf8");
+  expect(Object.values(HASH_CONTEXTS).filter((context) => !page.includes(`\`${context}\``))).toEqual([]);
+  const kinds = Object.keys(OP_KIND_CODE).filter(
+    (kind) => !new RegExp(`\\|[^|\n]*\\b${kind}\\b[^|\n]*\\|`).test(page),
+  );
+  expect(kinds).toEqual([]);
+});
 
 test("CORE-14 SES-3 three vectors of each hash are published", () => {
   const { about, ...tables } = vectors;
