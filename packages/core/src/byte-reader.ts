@@ -4,6 +4,9 @@ import { guardSafe } from "./safe-integer.ts";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Below this many bytes a loop over ASCII is faster than a call into the decoder. */
 const ASCII_LOOP_MAX = 48;
+/** Eight bytes of a float on their way. */
+const floatBytes = new Uint8Array(8);
+const floatView = new DataView(floatBytes.buffer);
 
 /**
  * Reads hostile bytes: every length is checked against what remains before anything is allocated,
@@ -17,17 +20,11 @@ export class ByteReader {
   offset: number;
   /** Where the input ends (exclusive). */
   readonly end: number;
-  /** Made by the first read that needs it: a reader of varints and bytes never does. */
-  #lazyView: DataView | undefined;
 
   constructor(bytes: Uint8Array, offset: number = 0, end: number = bytes.length) {
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
-  }
-
-  get #view(): DataView {
-    return (this.#lazyView ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength));
   }
 
   /** Bytes not read yet. */
@@ -68,14 +65,15 @@ export class ByteReader {
   /** Big-endian, for what must sort. */
   u16be(): number {
     this.need(2);
-    const value = this.#view.getUint16(this.offset, false);
+    const high = this.bytes[this.offset] as number;
+    const low = this.bytes[this.offset + 1] as number;
     this.offset += 2;
-    return value;
+    return (high << 8) | low;
   }
 
   u32(): number {
     this.need(4);
-    const value = this.#view.getUint32(this.offset, true);
+    const value = wordAt(this.bytes, this.offset);
     this.offset += 4;
     return value;
   }
@@ -83,17 +81,17 @@ export class ByteReader {
   /** Big-endian 48 bits, for what must sort. */
   u48be(): number {
     this.need(6);
-    const high = this.#view.getUint16(this.offset, false);
-    const low = this.#view.getUint32(this.offset + 2, false);
-    this.offset += 6;
-    return high * 0x1_0000_0000 + low;
+    const high = this.u16be();
+    const middle = this.u16be();
+    const low = this.u16be();
+    return high * 0x1_0000_0000 + middle * 0x1_0000 + low;
   }
 
   /** 64 bits on the wire, a safe integer in the API: anything above 2^53-1 is refused. */
   u64(): number {
     this.need(8);
-    const low = this.#view.getUint32(this.offset, true);
-    const high = this.#view.getUint32(this.offset + 4, true);
+    const low = wordAt(this.bytes, this.offset);
+    const high = wordAt(this.bytes, this.offset + 4);
     if (high > 0x1f_ffff) this.fail("Cannot read a number above 2^53-1");
     this.offset += 8;
     return high * 0x1_0000_0000 + low;
@@ -101,9 +99,8 @@ export class ByteReader {
 
   f64(): number {
     this.need(8);
-    const value = this.#view.getFloat64(this.offset, true);
-    this.offset += 8;
-    return value;
+    for (let at = 0; at < 8; at++) floatBytes[at] = this.bytes[this.offset++] as number;
+    return floatView.getFloat64(0, true);
   }
 
   /** Unsigned LEB128, canonical, at most 2^53-1. */
@@ -169,6 +166,12 @@ export class ByteReader {
     if (length <= ASCII_LOOP_MAX) {
       let out = "";
       let at = from;
+      for (; at + 4 <= to; at += 4) {
+        const [a, b] = [this.bytes[at] as number, this.bytes[at + 1] as number];
+        const [c, d] = [this.bytes[at + 2] as number, this.bytes[at + 3] as number];
+        if ((a | b | c | d) >= 0x80) break;
+        out += String.fromCharCode(a, b, c, d);
+      }
       for (; at < to; at++) {
         const byte = this.bytes[at] as number;
         if (byte >= 0x80) break;
@@ -190,4 +193,9 @@ export function varintBytes(value: number): number {
   let length = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length += 1;
   return length;
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  return (low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0;
 }
