@@ -47,9 +47,6 @@ export class GroupPlayer {
   /** An operation that the recording, read in order, has refused: the region has to say so, too. */
   async #playRefused(line: number, operation: Operation): Promise<void> {
     const refusal = this.#shared.model.read(operation);
-    // What is refused is refused for what the owner did: the device brings the ticket along here, too.
-    const owner = this.#shared.model.sessions.get(operation.session)?.user;
-    if (owner !== undefined) await this.#enter(owner);
     // It has been started later in the recording, by an earlier run: submitted now it would be accepted.
     if (refusal === "not-started" && this.#device.region.sessions.get(operation.session) !== undefined)
       return;
