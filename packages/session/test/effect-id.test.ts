@@ -7,9 +7,23 @@ import { hex } from "./history.ts";
 
 interface Vectors {
   readonly clusterId: string;
-  readonly idempotencyKeys: readonly { readonly operation: string; readonly preimage: string; readonly key: string }[];
-  readonly operationTags: readonly { readonly session: string; readonly operationId: string; readonly preimage: string; readonly tag: string }[];
-  readonly requestDigests: readonly { readonly request: OpRequest; readonly requestBytes: string; readonly preimage: string; readonly digest: string }[];
+  readonly idempotencyKeys: readonly {
+    readonly operation: string;
+    readonly preimage: string;
+    readonly key: string;
+  }[];
+  readonly operationTags: readonly {
+    readonly session: string;
+    readonly operationId: string;
+    readonly preimage: string;
+    readonly tag: string;
+  }[];
+  readonly requestDigests: readonly {
+    readonly request: OpRequest;
+    readonly requestBytes: string;
+    readonly preimage: string;
+    readonly digest: string;
+  }[];
 }
 
 const VECTORS = JSON.parse(readFileSync(new URL("vectors.json", import.meta.url), "utf8")) as Vectors;

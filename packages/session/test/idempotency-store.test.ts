@@ -25,7 +25,8 @@ class NaiveLru {
     return value;
   }
   set(key: number, value: number): void {
-    if (this.get(key) === undefined && this.#map.size === this.#max) this.#map.delete([...this.#map.keys()][0]!);
+    if (this.get(key) === undefined && this.#map.size === this.#max)
+      this.#map.delete([...this.#map.keys()][0]!);
     this.#map.set(key, value);
   }
 }

@@ -41,7 +41,14 @@ test("SES-1 a lane has one text form, which sorts, and parses strictly", () => {
   expect(formatLane(client)).toBe("w00112233445566778899aabbccddeeff-e4294967295");
   expect(parseLane(formatLane(client))).toEqual(client);
   expect(parseLane("r00001-e0000000007")).toEqual({ region: 1, epoch: 7 });
-  for (const text of ["", "r1-e7", "r65536-e0000000007", "r00001-e4294967296", "w00-e0000000001", "r00001-e0000000007 "]) {
+  for (const text of [
+    "",
+    "r1-e7",
+    "r65536-e0000000007",
+    "r00001-e4294967296",
+    "w00-e0000000001",
+    "r00001-e0000000007 ",
+  ]) {
     expect(parseLane(text)).toBeUndefined();
   }
 });

@@ -2,18 +2,39 @@ import { readFileSync } from "node:fs";
 import { ByteWriter, CoreError } from "@tidemark/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeOp, encodeOp, type Lane, NAME_BYTES_MAX, type Op, OP_BYTES_MAX, OP_KIND_CODE, opKindOf, TEXT_BYTES_MAX } from "../src/index.ts";
+import {
+  decodeOp,
+  encodeOp,
+  type Lane,
+  NAME_BYTES_MAX,
+  type Op,
+  OP_BYTES_MAX,
+  OP_KIND_CODE,
+  opKindOf,
+  TEXT_BYTES_MAX,
+} from "../src/index.ts";
 import { hex, opBytes } from "./history.ts";
 import { SAMPLES } from "./ops.ts";
 
-const GOLDEN = JSON.parse(readFileSync(new URL("golden/op-v1.json", import.meta.url), "utf8")) as Record<string, string>;
+const GOLDEN = JSON.parse(readFileSync(new URL("golden/op-v1.json", import.meta.url), "utf8")) as Record<
+  string,
+  string
+>;
 
 /** Plain data: what an operation reads as. */
 function read(bytes: Uint8Array): Op {
   const op = decodeOp(bytes).verify();
   const { session, lane, seqno, stamp, userKey, operation, kind, clear, sealed } = op;
   const parts = { kind, clear: plain(clear), sealed: plain(sealed) };
-  return { session, lane, seqno, stamp, userKey, ...(operation === undefined ? {} : { operation }), ...parts } as Op;
+  return {
+    session,
+    lane,
+    seqno,
+    stamp,
+    userKey,
+    ...(operation === undefined ? {} : { operation }),
+    ...parts,
+  } as Op;
 }
 
 function plain(part: object): object {
@@ -34,11 +55,19 @@ test("every kind has golden bytes, and no number is used twice", () => {
   for (const code of codes) if (opKindOf(code) !== undefined) expect(kinds).toContain(opKindOf(code));
 });
 
-const name = fc.oneof(fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }), fc.string({ minLength: 1, maxLength: NAME_BYTES_MAX })).filter((text) => Buffer.byteLength(text) <= NAME_BYTES_MAX && text !== "");
+const name = fc
+  .oneof(
+    fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }),
+    fc.string({ minLength: 1, maxLength: NAME_BYTES_MAX }),
+  )
+  .filter((text) => Buffer.byteLength(text) <= NAME_BYTES_MAX && text !== "");
 const text = fc.string({ unit: "grapheme", maxLength: 200 });
 const lane: fc.Arbitrary<Lane> = fc.oneof(
   fc.record({ region: fc.nat(0xffff), epoch: fc.nat(0xffff_ffff) }),
-  fc.record({ producer: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(hex), epoch: fc.nat(0xffff_ffff) }),
+  fc.record({
+    producer: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(hex),
+    epoch: fc.nat(0xffff_ffff),
+  }),
 );
 const half = fc.uint8Array({ minLength: 8, maxLength: 8 });
 const header = fc.record({
@@ -57,28 +86,55 @@ const nothing = fc.constant({});
 const content = fc.oneof(
   fc.record({
     kind: fc.constant("start"),
-    clear: fc.record({ policy: fc.oneof(name, fc.constant("")), policyVersion: fc.nat(0xffff_ffff), parent: name }, { requiredKeys: ["policy", "policyVersion"] }),
-    sealed: fc.record({ user: name, agent: name, metadata: fc.dictionary(name, text, { maxKeys: 4, noNullPrototype: true }) }),
+    clear: fc.record(
+      { policy: fc.oneof(name, fc.constant("")), policyVersion: fc.nat(0xffff_ffff), parent: name },
+      { requiredKeys: ["policy", "policyVersion"] },
+    ),
+    sealed: fc.record({
+      user: name,
+      agent: name,
+      metadata: fc.dictionary(name, text, { maxKeys: 4, noNullPrototype: true }),
+    }),
   }),
   fc.record({
     kind: fc.constant("signal"),
     clear: fc.record({
       entity: name,
       signal: name,
-      weight: fc.oneof(fc.double({ min: -(2 ** 39), max: 2 ** 39, noNaN: true }), fc.integer({ min: -9, max: 9 })).map((weight) => weight + 0),
+      weight: fc
+        .oneof(fc.double({ min: -(2 ** 39), max: 2 ** 39, noNaN: true }), fc.integer({ min: -9, max: 9 }))
+        .map((weight) => weight + 0),
       eventTimeMs: fc.nat(2 ** 48 - 1),
     }),
     sealed: fc.record({ annotation: text }, { requiredKeys: [] }),
   }),
   fc.record({ kind: fc.constant("prefer"), clear: nothing, sealed: fc.record({ key: name, value: text }) }),
-  fc.record({ kind: fc.constant("annotate"), clear: nothing, sealed: fc.record({ text, entity: name }, { requiredKeys: ["text"] }) }),
+  fc.record({
+    kind: fc.constant("annotate"),
+    clear: nothing,
+    sealed: fc.record({ text, entity: name }, { requiredKeys: ["text"] }),
+  }),
   fc.record({ kind: fc.constantFrom("hide", "mute", "block"), clear: nothing, sealed: hideSealed }),
-  fc.record({ kind: fc.constantFrom("unhide", "unmute", "unblock"), clear: fc.record({ dots: dotList }), sealed: hideSealed }),
+  fc.record({
+    kind: fc.constantFrom("unhide", "unmute", "unblock"),
+    clear: fc.record({ dots: dotList }),
+    sealed: hideSealed,
+  }),
   fc.record({ kind: fc.constant("search"), clear: nothing, sealed: fc.record({ query: text }) }),
   fc.record({ kind: fc.constant("close"), clear: fc.record({ reason: fc.nat(255) }), sealed: nothing }),
-  fc.record({ kind: fc.constant("app"), clear: fc.record({ namespace: name }), sealed: fc.record({ bytes: fc.uint8Array({ maxLength: 300 }) }) }),
+  fc.record({
+    kind: fc.constant("app"),
+    clear: fc.record({ namespace: name }),
+    sealed: fc.record({ bytes: fc.uint8Array({ maxLength: 300 }) }),
+  }),
 );
-const anyOp = fc.tuple(header, content).map(([{ operation, ...rest }, parts]) => ({ ...rest, ...(operation === undefined ? {} : { operation }), ...parts }) as unknown as Op);
+const anyOp: fc.Arbitrary<Op> = fc
+  .tuple(header, content)
+  .map(([{ operation, ...rest }, parts]) => ({
+    ...rest,
+    ...(operation === undefined ? {} : { operation }),
+    ...parts,
+  }));
 
 test("CORE-13 every operation reads as it was written, in the middle of a writer as at its start", () => {
   fc.assert(
@@ -94,23 +150,31 @@ test("CORE-13 every operation reads as it was written, in the middle of a writer
 
 test("CORE-13 bytes that decode are the only encoding of what they say; others fail with DECODE_FAILED (scenario 38)", () => {
   fc.assert(
-    fc.property(anyOp, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), (op, changes) => {
-      const bytes = opBytes(op);
-      for (const [at, value] of changes) bytes[at % bytes.length] = value;
-      expectCanonicalOrRefused(bytes);
-    }),
+    fc.property(
+      anyOp,
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      (op, changes) => {
+        const bytes = opBytes(op);
+        for (const [at, value] of changes) bytes[at % bytes.length] = value;
+        expectCanonicalOrRefused(bytes);
+      },
+    ),
     { numRuns: 1500 },
   );
 });
 
 test("CORE-13 any bytes decode or fail with DECODE_FAILED (scenario 38)", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => expectCanonicalOrRefused(bytes)), { numRuns: 500 });
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => expectCanonicalOrRefused(bytes)),
+    { numRuns: 500 },
+  );
 });
 
 test("CORE-13 no prefix of an operation, and nothing behind it, is an operation", () => {
   for (const op of Object.values(SAMPLES)) {
     const bytes = opBytes(op);
-    for (let end = 0; end < bytes.length; end++) expect(() => decodeOp(bytes.slice(0, end)).verify()).toThrow(CoreError);
+    for (let end = 0; end < bytes.length; end++)
+      expect(() => decodeOp(bytes.slice(0, end)).verify()).toThrow(CoreError);
     expect(() => decodeOp(Uint8Array.from([...bytes, 0])).verify()).toThrow(CoreError);
   }
 });
@@ -127,16 +191,29 @@ test("CORE-13 giant lengths, wrong versions and unknown flags are refused before
   expect(() => decodeOp(changed(0, 2))).toThrow("Cannot read version 2");
   expect(() => decodeOp(changed(2, 8))).toThrow("unknown flags");
   expect(() => decodeOp(changed(3, 0xff))).toThrow("session id");
-  const giant = Uint8Array.from([...bytes.slice(0, clearAt), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 0]);
+  const giant = Uint8Array.from([
+    ...bytes.slice(0, clearAt),
+    0xff,
+    0xff,
+    0xff,
+    0xff,
+    0xff,
+    0xff,
+    0xff,
+    0x0f,
+    0,
+  ]);
   expect(() => decodeOp(giant)).toThrow(CoreError);
   expect(() => decodeOp(new Uint8Array(OP_BYTES_MAX + 1))).toThrow("the limit is");
 });
 
 test("CORE-13 texts above their limits, empty names and lone surrogates do not decode (scenario 38)", () => {
-  const annotate = (value: string) => opBytes({ ...SAMPLES["hide"]!, kind: "annotate", clear: {}, sealed: { text: value } });
+  const annotate = (value: string) =>
+    opBytes({ ...SAMPLES["hide"]!, kind: "annotate", clear: {}, sealed: { text: value } });
   decodeOp(annotate("x".repeat(TEXT_BYTES_MAX))).verify();
   expect(() => decodeOp(annotate("x".repeat(TEXT_BYTES_MAX + 1))).verify()).toThrow("the limit is");
-  const hide = (user: string, item: string) => opBytes({ ...SAMPLES["hide"]!, kind: "hide", clear: {}, sealed: { user, item } });
+  const hide = (user: string, item: string) =>
+    opBytes({ ...SAMPLES["hide"]!, kind: "hide", clear: {}, sealed: { user, item } });
   expect(() => decodeOp(hide("", "i")).verify()).toThrow("empty name");
   expect(() => decodeOp(hide("u", "i".repeat(NAME_BYTES_MAX + 1))).verify()).toThrow("the limit is");
   const bad = hide("u", "abc");

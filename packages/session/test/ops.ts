@@ -7,7 +7,10 @@ const header = {
   stamp: { wallMs: 1_790_000_000_123, counter: 2, clockId: 1 },
   userKey: 0,
 };
-const operation = { tag: Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]), digest: Uint8Array.from([9, 10, 11, 12, 13, 14, 15, 16]) };
+const operation = {
+  tag: Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]),
+  digest: Uint8Array.from([9, 10, 11, 12, 13, 14, 15, 16]),
+};
 const dots = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)];
 const hidden = { user: "ann", item: "item-9" };
 
@@ -18,7 +21,7 @@ export const SAMPLES: Readonly<Record<string, Op>> = {
     operation,
     kind: "start",
     clear: { policy: "default", policyVersion: 3, parent: "s-0" },
-    sealed: { user: "ann", agent: "shopper", metadata: { plan: "pro", "ä": "ö", __proto__x: "1" } },
+    sealed: { user: "ann", agent: "shopper", metadata: { plan: "pro", ä: "ö", __proto__x: "1" } },
   },
   "start of a UUID": {
     ...header,
@@ -49,15 +52,36 @@ export const SAMPLES: Readonly<Record<string, Op>> = {
   },
   prefer: { ...header, operation, kind: "prefer", clear: {}, sealed: { key: "size", value: "m" } },
   "annotate the session": { ...header, kind: "annotate", clear: {}, sealed: { text: "likes linen" } },
-  "annotate an entity": { ...header, kind: "annotate", clear: {}, sealed: { text: "too long", entity: "item-42" } },
+  "annotate an entity": {
+    ...header,
+    kind: "annotate",
+    clear: {},
+    sealed: { text: "too long", entity: "item-42" },
+  },
   hide: { ...header, kind: "hide", clear: {}, sealed: hidden },
   unhide: { ...header, operation, kind: "unhide", clear: { dots }, sealed: hidden },
   mute: { ...header, kind: "mute", clear: {}, sealed: hidden },
   unmute: { ...header, kind: "unmute", clear: { dots: [] }, sealed: hidden },
   block: { ...header, kind: "block", clear: {}, sealed: hidden },
   unblock: { ...header, kind: "unblock", clear: { dots: dots.slice(0, 1) }, sealed: hidden },
-  "search, number above 2^32": { ...header, seqno: 2 ** 40, kind: "search", clear: {}, sealed: { query: "linen shirt" } },
+  "search, number above 2^32": {
+    ...header,
+    seqno: 2 ** 40,
+    kind: "search",
+    clear: {},
+    sealed: { query: "linen shirt" },
+  },
   close: { ...header, kind: "close", clear: { reason: 0 }, sealed: {} },
-  app: { ...header, kind: "app", clear: { namespace: "chat" }, sealed: { bytes: Uint8Array.from([0, 255, 1]) } },
-  "app of 200 bytes": { ...header, kind: "app", clear: { namespace: "chat" }, sealed: { bytes: new Uint8Array(200).fill(7) } },
+  app: {
+    ...header,
+    kind: "app",
+    clear: { namespace: "chat" },
+    sealed: { bytes: Uint8Array.from([0, 255, 1]) },
+  },
+  "app of 200 bytes": {
+    ...header,
+    kind: "app",
+    clear: { namespace: "chat" },
+    sealed: { bytes: new Uint8Array(200).fill(7) },
+  },
 };
