@@ -3,6 +3,7 @@ import type { Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Frame, FrameCodec } from "./frame.ts";
+import type { ReplicationLogger } from "./logger.ts";
 import type { Membership } from "./membership.ts";
 import { encodeReply, type Refusal, type Reply } from "./reply.ts";
 import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
@@ -20,6 +21,9 @@ export interface AnswersOptions {
   readonly certificate: () => Certificate;
   /** A peer told its vector with its question. */
   readonly told: (region: RegionId, membershipDigest: Uint8Array, ack: Ack) => void;
+  /** Writes what a follower hands over; absent where nothing is written. */
+  readonly relay: ((records: readonly Uint8Array[]) => Promise<void>) | undefined;
+  readonly logger: ReplicationLogger;
 }
 
 /** Answers the questions of other members: any range of any log that is held here, durable records only. */
@@ -51,8 +55,23 @@ export class Answers {
         return request.slots.length > 0
           ? refuse(request, "unsupported")
           : { kind: "digests", ...certificate() };
+      case "relay":
+        return this.#relay(frame.region, request);
       default:
         return refuse(request, "unsupported");
+    }
+  }
+
+  async #relay(region: RegionId, request: Extract<Request, { kind: "relay" }>): Promise<Reply> {
+    const { relay, logger } = this.#options;
+    if (relay === undefined) return refuse(request, "not-writing");
+    try {
+      await relay(request.records);
+      return { kind: "relay" };
+    } catch (error) {
+      // Whatever the reason is, the asker may try another member.
+      logger.warn({ peer: region, err: error }, "Cannot write what a follower handed over");
+      return refuse(request, "not-writing");
     }
   }
 

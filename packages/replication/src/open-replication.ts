@@ -52,7 +52,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const channels = new Map<Channel, Replicated>([["sessions", options.channels.sessions]]);
   if (options.channels.signals !== undefined) channels.set("signals", options.channels.signals);
   const foldVersion = Math.min(...[...channels.values()].map((replicated) => replicated.foldVersion));
-  const freshDirectory = wal.logs().length === 0 && options.bootstrap !== true;
+  const freshDirectory = options.bootstrap !== true && (options.joining ?? wal.logs().length === 0);
 
   const peers = new PeerTable(membership, self);
   const others = peers.regions();
@@ -187,6 +187,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     ack: currentAck,
     certificate: () => certify(hasher, state.vector(), channels),
     told: (region, theirDigest, ack) => void exchange.told(region, theirDigest, ack),
+    relay: role === "follower" ? undefined : options.relay,
+    logger,
   });
 
   for (const log of wal.logs()) await applier.attach(log);

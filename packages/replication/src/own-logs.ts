@@ -102,6 +102,8 @@ export class OwnLogs {
     const log = own.open ?? (await this.#open(channel, own));
     try {
       const lsn = await log.append(type, (writer, lsn) => encode(writer, lsn, log.id), options);
+      // A weak durability resolves before the sync; what is not durable is not applied.
+      if (log.durable.lsn < lsn) for await (const _ of log.read(lsn, { follow: true })) break;
       return { log: log.id, lsn };
     } catch (error) {
       if (log.failed === undefined) throw error;

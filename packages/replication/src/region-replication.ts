@@ -1,4 +1,4 @@
-import type { Channel, Hasher, LogId, RegionId } from "@tidemark/core";
+import { formatLogId, type Channel, type Hasher, type LogId, type RegionId } from "@tidemark/core";
 import type { Vector } from "@tidemark/wal";
 import type { AckSchedule } from "./ack-schedule.ts";
 import type { Applier } from "./applier.ts";
@@ -125,6 +125,22 @@ export class RegionReplication implements Replication {
 
   acknowledgedLsn(region: RegionId, log: LogId): number {
     return this.#parts.peers.get(region)?.reported.lsnOf(log) ?? 0;
+  }
+
+  shippedLsn(log: LogId): number | undefined {
+    return this.#parts.shippers.get(formatLogId(log))?.window.shipped;
+  }
+
+  async relay(
+    peer: RegionId,
+    records: readonly Uint8Array[],
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    if (this.#closing !== undefined) throw closed();
+    const reply = await this.#parts.link.ask(peer, { kind: "relay", records }, options);
+    if (reply.kind !== "relay") {
+      throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} does not write what is handed over`);
+    }
   }
 
   certificate(): Certificate {

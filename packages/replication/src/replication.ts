@@ -31,8 +31,18 @@ export interface OpenReplicationOptions {
   readonly role?: "member" | "follower";
   /** This region is the first: a new directory need not reach the head of a member. @defaultValue false */
   readonly bootstrap?: boolean;
+  /**
+   * This region has not reached the head of a member since its directory was made: it neither serves nor writes
+   * before it has. @defaultValue whether nothing is stored
+   */
+  readonly joining?: boolean;
   /** Channels without a state are stored and served, not folded. */
   readonly channels: { readonly sessions: Replicated; readonly signals?: Replicated };
+  /**
+   * Writes sealed records that a follower hands over, and resolves once they are durable; a member without it
+   * refuses them. What it throws is answered as a refusal.
+   */
+  readonly relay?: (records: readonly Uint8Array[]) => Promise<void>;
   /** What the restored state covers: the vector of its checkpoint. @defaultValue empty: all logs are replayed */
   readonly applied?: Vector;
   readonly timers: Timers;
@@ -89,6 +99,19 @@ export interface Replication {
   ): Promise<boolean>;
   /** How far a member has said it holds a log; 0 while it has said nothing. */
   acknowledgedLsn(region: RegionId, log: LogId): number;
+  /** How far this region has published a log that it writes; `undefined` for logs of others and of earlier epochs. */
+  shippedLsn(log: LogId): number | undefined;
+  /**
+   * Hands sealed records to a member that writes: a follower's way to get a ticket's tail into a log. Resolves once
+   * they are durable there; they arrive here as any record does.
+   *
+   * @throws ReplicationError `REQUEST_REFUSED` when that member does not write; errors of the transport.
+   */
+  relay(
+    peer: RegionId,
+    records: readonly Uint8Array[],
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<void>;
   certificate(): Certificate;
   /** Asks a peer for its certificate and compares: equal vectors with unequal digests are `DIVERGED`, in health. */
   requestCertificate(

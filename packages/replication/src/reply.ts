@@ -11,12 +11,13 @@ export const RANGE_REPLY_OVERHEAD_BYTES: number = FRAME_OVERHEAD_BYTES + NONCE_B
 const STATE_DIGEST_BYTES = 32;
 
 /** Why a peer does not answer with what was asked. */
-export type Refusal = "not-held" | "trimmed" | "unsupported" | "not-a-member";
+export type Refusal = "not-held" | "trimmed" | "unsupported" | "not-a-member" | "not-writing";
 const REFUSAL_CODE: { readonly [refusal in Refusal]: number } = {
   "not-held": 1,
   trimmed: 2,
   unsupported: 3,
   "not-a-member": 4,
+  "not-writing": 5,
 };
 const REFUSAL_OF = new Map<number, Refusal>(
   (Object.keys(REFUSAL_CODE) as Refusal[]).map((refusal) => [REFUSAL_CODE[refusal], refusal]),
@@ -28,6 +29,8 @@ export type Reply =
   | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
   | { readonly kind: "digests"; readonly vector: Vector; readonly digest: Uint8Array }
   | { readonly kind: "membership"; readonly membership: Membership }
+  /** All of the records are durable and applied at the one who was asked. */
+  | { readonly kind: "relay" }
   | { readonly kind: "refused"; readonly of: number; readonly refusal: Refusal; readonly first: number };
 
 /**
@@ -39,8 +42,9 @@ export type Reply =
  * | 2 | vectors | membership digest 16, ack |
  * | 3 | digests | vector, state digest 32 |
  * | 6 | membership | the list, canonical |
+ * | 7 | relay | nothing: the records are durable there |
  *
- * Another status is a refusal (1 not held, 2 trimmed, 3 unsupported, 4 not a member) and a varint: the
+ * Another status is a refusal (1 not held, 2 trimmed, 3 unsupported, 4 not a member, 5 does not write now) and a varint: the
  * first LSN still held, or 0.
  */
 export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
@@ -68,6 +72,8 @@ export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
       break;
     case "membership":
       writer.raw(encodeMembership(reply.membership));
+      break;
+    case "relay":
       break;
   }
   return writer.take();
@@ -109,6 +115,8 @@ function readReply(reader: ByteReader): Reply {
       };
     case REQUEST_KIND.membership:
       return { kind: "membership", membership: decodeMembership(reader.view(reader.remaining)) };
+    case REQUEST_KIND.relay:
+      return { kind: "relay" };
     default:
       return reader.fail(`Cannot read a reply of kind ${kind}`);
   }

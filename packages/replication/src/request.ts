@@ -10,6 +10,8 @@ export const NONCE_BYTES = 8;
 export const MEMBERSHIP_DIGEST_BYTES = 16;
 const TOKEN_BYTES_MAX = 4_096;
 const PSEUDONYM_BYTES_MAX = 64;
+/** Bytes of one record that a follower hands to a member. */
+const RELAY_RECORD_BYTES_MAX: number = 2 * 1024 * 1024;
 
 /** The number of each kind of question. */
 export const REQUEST_KIND = {
@@ -19,6 +21,7 @@ export const REQUEST_KIND = {
   snapshot: 4,
   keys: 5,
   membership: 6,
+  relay: 7,
 } as const;
 
 /** A question to one peer. */
@@ -34,7 +37,9 @@ export type Request =
   /** The keys of users, by pseudonym. */
   | { readonly kind: "keys"; readonly pseudonyms: readonly Uint8Array[] }
   /** The list of members: the one question a region without a cluster may ask. */
-  | { readonly kind: "membership" };
+  | { readonly kind: "membership" }
+  /** Sealed operations that the asker may not write: put them into a log of yours, unless you have them. */
+  | { readonly kind: "relay"; readonly records: readonly Uint8Array[] };
 
 /**
  * The body of a request frame: nonce 8, kind u8, then by kind:
@@ -47,6 +52,7 @@ export type Request =
  * | 4 | snapshot | resume token `bytes`, at most 4,096 |
  * | 5 | keys | varint count, then pseudonyms `bytes`, each at most 64 |
  * | 6 | membership | |
+ * | 7 | relay | varint count, then records `bytes`, each 1 byte to 2 MiB |
  */
 export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
   if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has 8 bytes: ${nonce.length}`);
@@ -75,6 +81,10 @@ export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
       for (const pseudonym of request.pseudonyms) writer.prefixed(pseudonym);
       break;
     case "membership":
+      break;
+    case "relay":
+      writer.varint(request.records.length);
+      for (const record of request.records) writer.prefixed(record);
       break;
   }
   return writer.take();
@@ -126,6 +136,15 @@ function readRequest(reader: ByteReader): Request {
     }
     case REQUEST_KIND.membership:
       return { kind: "membership" };
+    case REQUEST_KIND.relay: {
+      const records: Uint8Array[] = [];
+      for (let count = reader.count(2); count > 0; count--) {
+        const record = reader.prefixed(RELAY_RECORD_BYTES_MAX);
+        if (record.length === 0) reader.fail("Cannot accept an empty record");
+        records.push(record.slice());
+      }
+      return { kind: "relay", records };
+    }
     default:
       return reader.fail(`Cannot read a request of kind ${kind}`);
   }

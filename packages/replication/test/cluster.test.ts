@@ -297,6 +297,35 @@ test("REP-10 a follower applies and acks, and refuses to write", async () => {
   expect(cluster.node("a").replication.frontier().covers(log, lsn)).toBe(true);
 });
 
+test("REP-10 a follower hands records to a member that writes, and is refused by one that does not", async () => {
+  const cluster = new TestCluster(["a", "b", "c"]);
+  await using _ = cluster;
+  const relay = async (records: readonly Uint8Array[]): Promise<void> => {
+    await Promise.all(
+      records.map((record) =>
+        cluster.node("a").replication.append("sessions", 2, (writer) => writer.raw(record)),
+      ),
+    );
+  };
+  await cluster.open("a", { relay });
+  await cluster.open("b", { role: "follower", relay });
+  await cluster.open("c");
+  await cluster.timers.advance(50);
+  const follower = cluster.node("b").replication;
+  const handed = [new TextEncoder().encode("one"), new TextEncoder().encode("two")];
+  await cluster.timers.until(follower.relay(regionId(1), handed, { timeoutMs: 1_000 }));
+  await cluster.timers.advance(50);
+  expect(cluster.node("b").state.texts()).toEqual(["one", "two"]);
+  // A follower, and a member without a handler.
+  for (const [asker, asked] of [
+    ["a", 2],
+    ["b", 3],
+  ] as const) {
+    const refused = cluster.node(asker).replication.relay(regionId(asked), handed, { timeoutMs: 1_000 });
+    await expect(cluster.timers.until(refused)).rejects.toMatchObject({ code: "REQUEST_REFUSED" });
+  }
+});
+
 test("REP-11 equal vectors with unequal states are called diverged, and others are not", async () => {
   await using cluster = await TestCluster.of(["a", "b"]);
   await cluster.write("a", "one");

@@ -48,12 +48,17 @@ const anyRequest: fc.Arbitrary<Request> = fc.oneof(
     pseudonyms: fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 5 }),
   }),
   fc.constant<Request>({ kind: "membership" }),
+  fc.record({
+    kind: fc.constant("relay" as const),
+    records: fc.array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { maxLength: 5 }),
+  }),
 );
 
 const anyReply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: fc.constant("range" as const), batches: fc.uint8Array({ maxLength: 200 }) }),
   fc.record({ kind: fc.constant("vectors" as const), membershipDigest: anyBytes(16), ack: anyAck }),
   fc.record({ kind: fc.constant("digests" as const), vector: anyVector, digest: anyBytes(32) }),
+  fc.constant<Reply>({ kind: "relay" }),
   fc.record({
     kind: fc.constant("refused" as const),
     of: fc.nat(255),
@@ -62,6 +67,7 @@ const anyReply: fc.Arbitrary<Reply> = fc.oneof(
       "trimmed" as const,
       "unsupported" as const,
       "not-a-member" as const,
+      "not-writing" as const,
     ),
     first: fc.maxSafeNat(),
   }),
@@ -247,6 +253,9 @@ const GOLDEN: Record<string, () => Uint8Array> = {
   "v1-request-keys.bin": () =>
     encodeRequest(NONCE, { kind: "keys", pseudonyms: [Uint8Array.of(3), Uint8Array.of(4, 5)] }),
   "v1-request-membership.bin": () => encodeRequest(NONCE, { kind: "membership" }),
+  "v1-request-relay.bin": () =>
+    encodeRequest(NONCE, { kind: "relay", records: [Uint8Array.of(7), Uint8Array.of(8, 9)] }),
+  "v1-reply-relay.bin": () => encodeReply(NONCE, { kind: "relay" }),
   "v1-reply-range.bin": () => encodeReply(NONCE, { kind: "range", batches: Uint8Array.of(9, 9) }),
   "v1-reply-vectors.bin": () =>
     encodeReply(NONCE, { kind: "vectors", membershipDigest: new Uint8Array(16).fill(6), ack: GOLDEN_ACK }),
