@@ -28,6 +28,8 @@ export interface WalLock {
  * with faults. An error carries a `code` like Node's (`ENOSPC`, `EIO`).
  */
 export interface WalFs {
+  /** Whether all of it goes with the process: then nothing is durable. @defaultValue false */
+  readonly volatile?: boolean;
   /** Creates a directory and its parents. */
   mkdir(path: string): Promise<void>;
   /** Names in a directory; none if it does not exist. */

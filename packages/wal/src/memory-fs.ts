@@ -36,6 +36,7 @@ type DirectoryChange =
 
 /** A file system in memory that fails, forgets and crashes as told. */
 export class MemoryFs implements WalFs {
+  readonly volatile = true;
   /** Names as processes see them, and as the disk holds them. */
   #names = new Map<string, MemoryFile>();
   #storedNames = new Map<string, MemoryFile>();
