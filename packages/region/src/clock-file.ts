@@ -29,7 +29,9 @@ export class ClockFile {
   /** Makes a new bound durable before it returns: no stamp above the old one has been issued yet. */
   persist(boundMs: number): void {
     // One sector, so that a crash leaves the old bound or the new one.
-    this.#file.write(new TextEncoder().encode(`${boundMs} ${boundMs}`.padEnd(BYTES - 1).concat("\n")), 0);
+    const bytes = new TextEncoder().encode(`${boundMs} ${boundMs}`.padEnd(BYTES - 1).concat("\n"));
+    if (this.#file.write(bytes, 0) !== bytes.length)
+      throw new Error("Cannot write the clock file: the disk took only a part");
     this.#file.syncNow();
   }
 

@@ -11,7 +11,12 @@ export interface RegionClock {
 }
 
 /** Opens the clock of a directory: it resumes above every stamp issued there before. */
-export async function openRegionClock(fs: WalFs, dir: string, id: RegionId, now: () => number): Promise<RegionClock> {
+export async function openRegionClock(
+  fs: WalFs,
+  dir: string,
+  id: RegionId,
+  now: () => number,
+): Promise<RegionClock> {
   const file = await ClockFile.open(fs, dir);
   const clock = new HlcClock({
     clockId: id,

@@ -1,23 +1,36 @@
-import { shardId } from "@tidemark/core";
-import type { HlcClock, RegionId, ShardId } from "@tidemark/core";
-import { clusterIdOf, openReplication, ReplicationError } from "@tidemark/replication";
-import type { ClusterKey, Membership, Replication } from "@tidemark/replication";
+import type { HlcClock, RegionId } from "@tidemark/core";
+import { clusterIdOf, openReplication } from "@tidemark/replication";
+import type { ClusterKey, Membership, Replication, ReplicationMetrics } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
 import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
 import type { OpRequest, SessionChange } from "@tidemark/session";
 import type { Transport } from "@tidemark/transport";
-import { writeCheckpoint } from "@tidemark/wal";
 import type { Checkpoint, Wal } from "@tidemark/wal";
 import { sessionChanges } from "./changes.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { RegionError } from "./errors.ts";
+import { forwardTail } from "./forward.ts";
 import type { RegionHealth } from "./health.ts";
-import { REGION_DEFAULTS } from "./options.ts";
+import { drawHealth } from "./health-view.ts";
+import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
-import type { ChangesOptions, ResumeOptions, Session, StartOptions, User, WriteOptions, WriteResult } from "./region.ts";
+import type {
+  ChangesOptions,
+  ResumeOptions,
+  Session,
+  SessionSync,
+  StartOptions,
+  User,
+  WriteOptions,
+  WriteResult,
+} from "./region.ts";
 import { SessionHandle } from "./session-handle.ts";
 import { RegionTokens } from "./tokens.ts";
+import type { PresentedTicket } from "./tokens.ts";
+import { closedError, ticketError, translate } from "./translate.ts";
 import { UserHandle } from "./user-handle.ts";
+import { waitFor } from "./wait.ts";
 
 /** What a region is made of, opened by {@link openRegion}. */
 export interface RegionParts {
@@ -27,53 +40,84 @@ export interface RegionParts {
   readonly id: RegionId;
   readonly wal: Wal;
   readonly clock: HlcClock;
+  readonly closeClock: () => Promise<void>;
   readonly clusterKeys: readonly ClusterKey[];
   readonly transport: Transport;
+  /** Notes for good that the region has reached the head of a member. */
+  readonly noteJoined: (membership: Membership) => Promise<void>;
+}
+
+/** How a region starts. */
+export interface StartHow {
+  readonly bootstrap: boolean;
+  /** It has not reached the head of a member since its directory was made. */
+  readonly joining: boolean;
+  readonly checkpoint: Checkpoint | undefined;
 }
 
 /** What exists once the region knows its cluster. */
-interface Running {
+export interface Running {
   readonly replication: Replication;
   readonly bridge: SessionReplicationBridge;
   readonly fold: SessionFold;
   readonly tokens: RegionTokens;
+  readonly checkpoints: Checkpoints;
+  readonly membership: Membership;
 }
 
 /** The inside of a region: everything the handles call. */
 export class RegionEngine {
   readonly parts: RegionParts;
+  /** Writes refused, by code. */
+  readonly refused: Map<string, number> = new Map();
+  /** What keeps the region from joining: the first call that needs it throws it, until an attempt succeeds. */
+  joinProblem: Error | undefined;
   readonly #closing: AbortController = new AbortController();
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
-  readonly #refused: Map<string, number> = new Map();
+  /** Writes under way: a close waits for them. */
+  readonly #writing: Set<Promise<unknown>> = new Set();
   #running: Running | undefined;
-  #started: Promise<void> | undefined;
-  #joinFailure: unknown;
+  #joining: Promise<void> = Promise.resolve();
+  #noting: Promise<void> = Promise.resolve();
+  #waiting: Set<() => void> = new Set();
   #closed: Promise<void> | undefined;
 
   constructor(parts: RegionParts) {
     this.parts = parts;
   }
 
-  /** Joins in the background; what makes joining impossible is thrown by the first call that needs it. */
+  /** Joins in the background; what makes joining impossible is thrown by the calls that need it. */
   joinWith(join: (signal: AbortSignal) => Promise<void>): void {
-    this.#started = join(this.#closing.signal).catch((error: unknown) => {
-      this.#joinFailure = error;
-      this.parts.options.logger?.error({ error }, "Cannot join the cluster");
+    this.#joining = join(this.#closing.signal).catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.cannotJoin(error);
     });
   }
 
+  /** Says why the region does not join; whoever waits for it is told. */
+  cannotJoin(error: unknown): void {
+    const translated = translate(error, this.parts.name);
+    const problem = translated instanceof Error ? translated : new Error(String(translated));
+    const before = this.joinProblem;
+    this.joinProblem = problem;
+    // Once a problem, not once an attempt.
+    if (before?.message === problem.message) return;
+    this.parts.options.logger?.error({ err: problem }, "Cannot join the cluster");
+    this.#wake();
+  }
+
   /** Restores the checkpoint, replays the logs and begins to replicate. */
-  async start(membership: Membership, how: { readonly bootstrap: boolean; readonly checkpoint: Checkpoint | undefined }): Promise<void> {
+  async start(membership: Membership, how: StartHow): Promise<void> {
     const { options, platform, id, wal, clock, clusterKeys, transport } = this.parts;
     const { hasher } = platform;
     const clusterId = clusterIdOf(hasher, membership.seed);
-    const fold = new SessionFold({ hasher, clusterId });
+    const fold = new SessionFold({ hasher, clusterId, unstableBytesMax: REGION_DEFAULTS.ticketBytesMax });
     fold.onChange((change) => {
-      for (const listener of this.#listeners) listener(change);
+      for (const listener of this.#listeners) this.#tell(listener, change);
     });
     const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock });
     const bridge = new SessionReplicationBridge({ fold, admission, clock, self: id });
-    if (how.checkpoint !== undefined) bridge.restore(how.checkpoint.body);
+    const checkpoints = new Checkpoints({ fs: platform.fs, dir: options.dir, hasher, wal, bridge, fold });
+    const applied = await checkpoints.restore(how.checkpoint, options.logger);
     const replication = await openReplication({
       wal,
       transport,
@@ -84,24 +128,37 @@ export class RegionEngine {
       acceptUnsigned: options.acceptUnsigned ?? false,
       role: options.role ?? "member",
       bootstrap: how.bootstrap,
+      joining: how.joining,
       channels: { sessions: bridge },
-      ...(how.checkpoint === undefined ? {} : { applied: how.checkpoint.vector }),
+      relay: (records) => this.#relayed(bridge.relay(records)),
+      ...(applied === undefined ? {} : { applied }),
+      limits: replicationLimits(),
       timers: platform.timers,
       randomBytes: platform.randomBytes,
       wallClock: platform.now,
       ...(options.logger === undefined ? {} : { logger: options.logger }),
     });
     bridge.attach(replication);
-    const tokens = new RegionTokens({ fold, replication, hasher, clusterId, clusterKeys, options, now: platform.now });
-    this.#running = { replication, bridge, fold, tokens };
+    const tokens = new RegionTokens({
+      fold,
+      replication,
+      hasher,
+      clusterId,
+      clusterKeys,
+      options,
+      now: platform.now,
+    });
+    this.#running = { replication, bridge, fold, tokens, checkpoints, membership };
+    this.joinProblem = undefined;
+    if (how.joining) this.#noting = this.#noteJoined(replication, membership);
+    this.#wake();
   }
 
   get running(): Running {
-    if (this.#closing.signal.aborted) throw new RegionError("REGION_CLOSED", `Cannot use the region ${this.parts.name}: it was closed`);
-    if (this.#joinFailure !== undefined) throw this.#joinFailure;
-    if (this.#running === undefined || this.#running.replication.joining) {
-      throw new RegionError("REGION_NOT_READY", `Cannot use the region ${this.parts.name} yet: wait with ready()`, { retryable: true });
-    }
+    this.#requireOpen();
+    if (this.joinProblem !== undefined) throw this.joinProblem;
+    if (this.#running === undefined || this.#running.replication.joining)
+      throw this.#notReady("wait with ready()");
     return this.#running;
   }
 
@@ -124,71 +181,99 @@ export class RegionEngine {
 
   /** One write, all the way to the level of acknowledgement asked for. */
   async write(session: string, request: OpRequest, options: WriteOptions): Promise<WriteResult> {
-    const { bridge, replication } = this.running;
+    this.#requireOpen();
     if (this.parts.options.role === "follower") throw readOnly(this.parts.name);
-    const { operationId, signal } = options;
-    const result = await bridge.submit(session, request, {
+    const running = this.running;
+    const { operationId, signal, ack = "local" } = options;
+    if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0)) {
+      throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
+    }
+    const submitted = running.bridge.submit(session, request, {
       ...(operationId === undefined ? {} : { operationId }),
       ...(signal === undefined ? {} : { signal }),
     });
+    const result = await this.#writes(submitted);
     if (result.outcome === "refused") {
-      this.#refused.set(result.code, (this.#refused.get(result.code) ?? 0) + 1);
+      this.refused.set(result.code, (this.refused.get(result.code) ?? 0) + 1);
       return { outcome: "refused", reason: result.code };
     }
-    const written = { outcome: result.outcome, effectId: result.effectId, position: result.position };
-    const level = options.ack ?? "local";
-    const place = result.written;
-    if (level === "local" || place === undefined) return { ...written, ack: "local" };
-    const wait = { timeoutMs: options.timeoutMs ?? REGION_DEFAULTS.ackTimeoutMs, ...(signal === undefined ? {} : { signal }) };
-    const confirmed = await replication.acknowledged(place.log, place.lsn, level, wait);
-    return { ...written, ack: confirmed ? (level === "all" ? "all" : "remote") : "unconfirmed" };
+    const { outcome, effectId, position, written } = result;
+    // Of a duplicate only the session is known: its last positions cover every one of its operations.
+    const places = written === undefined ? running.fold.lastPositions(session) : [written];
+    const reached = await this.#acknowledged(running.replication, places, ack, options);
+    return { outcome, effectId, position, ack: reached };
   }
 
   /** Starts a session or, for a retry of the same start, finds it. */
   async startSession(id: string, user: string, options: StartOptions): Promise<Session> {
     const { operationId } = options;
-    const request: OpRequest = { kind: "start", user, agent: options.agent, metadata: options.metadata ?? {} };
+    const request: OpRequest = {
+      kind: "start",
+      user,
+      agent: options.agent,
+      metadata: options.metadata ?? {},
+    };
     const result = await this.write(id, request, operationId === undefined ? {} : { operationId });
-    if (result.outcome === "refused") {
-      throw new SessionError(result.reason === "OPERATION_CONFLICT" ? "OPERATION_CONFLICT" : "SESSION_EXISTS", `Cannot start session ${id}: it is known here`);
+    if (result.outcome !== "refused") return new SessionHandle(this, id);
+    if (result.reason === "OPERATION_CONFLICT") {
+      throw new SessionError(
+        "OPERATION_CONFLICT",
+        `Cannot start session ${id}: its operationId was used for another request`,
+      );
     }
-    return new SessionHandle(this, id);
+    throw new SessionError(
+      "SESSION_EXISTS",
+      `Cannot start session ${id}: it is known here; take it with sessions.get()`,
+    );
   }
 
   userOf(session: string): User {
     const user = this.fold.session(session)?.user;
     if (user === undefined) {
-      throw new SessionError("SESSION_UNKNOWN", `Cannot tell whose session ${session} is: its start is not known here`);
+      throw new SessionError(
+        "SESSION_UNKNOWN",
+        `Cannot tell whose session ${session} is: its start is not known here`,
+      );
     }
     return new UserHandle(this, user);
   }
 
   /** Waits until this region covers a session's cursor. */
   async resumeSession(id: string, token: string, options: ResumeOptions): Promise<Session> {
-    const { tokens } = this.running;
-    await tokens.covered(tokens.readCursor(id, token), options);
+    const { tokens, fold } = this.running;
+    await this.#translating(tokens.covered(tokens.readCursor(id, token), options));
+    if (!fold.sessions.has(id)) {
+      throw new SessionError("SESSION_UNKNOWN", `Cannot resume session ${id}: nothing of it is known here`);
+    }
     return new SessionHandle(this, id);
   }
 
   /** Applies a ticket's operations and waits for what lies below them. */
   async resumeUser(user: string, token: string, options: ResumeOptions): Promise<User> {
     const { tokens, bridge } = this.running;
+    const { timers } = this.parts.platform;
+    const { timeoutMs = REGION_DEFAULTS.resumeTimeoutMs, signal } = options;
+    signal?.throwIfAborted();
+    const deadline = timers.now() + timeoutMs;
     const ticket = tokens.readTicket(user, token);
-    const tail = bridge.unknownOf(ticket.tail);
+    const tail = unknownOf(bridge, ticket.tail);
     if (tail.length > 0) {
-      if (this.parts.options.role === "follower") throw readOnly(this.parts.name);
-      await bridge.relay(tail, options.signal === undefined ? {} : { signal: options.signal });
+      if (this.parts.options.role === "follower") await this.#forward(ticket, tail, timeoutMs, signal);
+      else await this.#writes(bridge.relay(tail, signal === undefined ? {} : { signal }));
     }
-    await tokens.covered(ticket.need, options);
+    const left = Math.max(0, deadline - timers.now());
+    await this.#translating(tokens.covered(ticket.need, { ...options, timeoutMs: left }));
     return new UserHandle(this, user);
   }
 
   changes(session: string, options: ChangesOptions): AsyncIterable<SessionChange> {
-    const { tokens } = this.running;
-    const after = options.after === undefined ? undefined : tokens.readCursor(session, options.after.toString());
+    const { tokens, replication } = this.running;
+    const after =
+      options.after === undefined ? undefined : tokens.readCursor(session, options.after.toString());
     return sessionChanges({
       session,
       wal: this.parts.wal,
+      vector: () => replication.vector(),
       onChange: (listener) => this.onChange(listener),
       closed: this.#closing.signal,
       ...(after === undefined ? {} : { after }),
@@ -196,94 +281,231 @@ export class RegionEngine {
     });
   }
 
-  async ready(options: ResumeOptions): Promise<void> {
-    const timeoutMs = options.timeoutMs ?? REGION_DEFAULTS.resumeTimeoutMs;
-    const deadline = this.parts.platform.timers.now() + timeoutMs;
-    if (this.#running === undefined) await this.#untilStarted(timeoutMs, options.signal);
-    if (this.#joinFailure !== undefined) throw this.#joinFailure;
-    const running = this.#running;
-    if (running === undefined) throw this.#notReady();
-    const left = Math.max(0, deadline - this.parts.platform.timers.now());
-    try {
-      await running.replication.ready({ timeoutMs: left, ...(options.signal === undefined ? {} : { signal: options.signal }) });
-    } catch (error) {
-      if (error instanceof ReplicationError && error.code === "NOT_READY") throw this.#notReady(error);
-      throw error;
+  /** How far a session has travelled to another member. */
+  progress(session: string, region: string): SessionSync {
+    const { bridge, membership, fold } = this.running;
+    const id = membership.regions.get(region);
+    if (id === undefined) {
+      throw new TypeError(
+        `${JSON.stringify(region)} is no member: ${[...membership.regions.keys()].join(", ")}`,
+      );
     }
+    if (!fold.sessions.has(session)) {
+      throw new SessionError(
+        "SESSION_UNKNOWN",
+        `Cannot tell how far session ${session} has travelled: nothing of it is known here`,
+      );
+    }
+    const logs = id === this.parts.id ? [] : bridge.progress(session, id);
+    return { region, synced: logs.every(({ lsn, acknowledgedLsn }) => acknowledgedLsn >= lsn), logs };
   }
 
-  async synced(options: ResumeOptions): Promise<boolean> {
-    const { replication } = this.running;
-    const timeoutMs = options.timeoutMs ?? REGION_DEFAULTS.resumeTimeoutMs;
-    return replication.synced({ timeoutMs, ...(options.signal === undefined ? {} : { signal: options.signal }) });
+  async ready(options: ResumeOptions): Promise<void> {
+    const { timeoutMs = REGION_DEFAULTS.resumeTimeoutMs, signal } = options;
+    const { timers } = this.parts.platform;
+    this.#requireOpen();
+    signal?.throwIfAborted();
+    const deadline = timers.now() + timeoutMs;
+    if (this.#running === undefined && this.joinProblem === undefined) {
+      await waitFor({ timers, timeoutMs, signals: [signal, this.#closing.signal] }, (done) => {
+        this.#waiting.add(done);
+        return () => this.#waiting.delete(done);
+      });
+    }
+    if (this.joinProblem !== undefined) throw this.joinProblem;
+    if (this.#running === undefined)
+      throw this.#notReady(`no member has told its cluster after ${timeoutMs} ms`);
+    const wait = {
+      timeoutMs: Math.max(0, deadline - timers.now()),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    await this.#translating(this.#running.replication.ready(wait));
+  }
+
+  synced(options: ResumeOptions): Promise<boolean> {
+    const { timeoutMs = REGION_DEFAULTS.resumeTimeoutMs, signal } = options;
+    return this.#translating(
+      this.running.replication.synced({ timeoutMs, ...(signal === undefined ? {} : { signal }) }),
+    );
   }
 
   health(): RegionHealth {
-    const { options, wal } = this.parts;
-    const running = this.#running;
-    const replication = running?.replication.health();
-    const own = (channel: "signals" | "sessions"): number => {
-      const log = running?.replication.ownLog(channel);
-      return log === undefined ? 0 : (wal.log(log)?.durable.lsn ?? 0);
-    };
-    const stats = running?.fold.stats();
-    return {
-      status: this.#closing.signal.aborted ? "closed" : (replication?.state ?? "joining"),
-      role: options.role ?? "member",
-      opsApplied: stats?.effects ?? 0,
-      duplicates: (stats?.duplicates ?? 0) + (running?.bridge.duplicates ?? 0) + (running?.replication.metrics().duplicatesHeld ?? 0),
-      refused: Object.fromEntries(this.#refused),
-      withheld: stats?.withheld ?? 0,
-      unhidesPending: stats?.unhidesPending ?? 0,
-      walSegments: this.#closing.signal.aborted ? 0 : wal.segmentCount(),
-      durableLsn: { signals: own("signals"), sessions: own("sessions") },
-      replication,
-    };
+    const { closing, problem } = { closing: this.#closing.signal.aborted, problem: this.joinProblem };
+    return drawHealth({
+      parts: this.parts,
+      running: this.#running,
+      closed: closing,
+      problem,
+      refused: this.refused,
+    });
   }
 
-  /** Stops writing, replicates a last ack, keeps a checkpoint, and releases the directory. */
-  close(closeClock: () => Promise<void>): Promise<void> {
-    this.#closed ??= (async () => {
-      const running = this.#running;
-      this.#closing.abort(new RegionError("REGION_CLOSED", `The region ${this.parts.name} was closed`));
-      await this.#started;
-      const { platform, options, wal } = this.parts;
-      if (this.#running !== undefined) await this.#running.replication.close();
-      if (running !== undefined) {
-        const { replication, bridge } = running;
-        await writeCheckpoint(platform.fs, options.dir, platform.hasher, { vector: replication.vector(), body: bridge.snapshot() });
-      }
-      await wal.close();
-      await closeClock();
-    })();
+  metrics(): ReplicationMetrics | undefined {
+    return this.#running?.replication.metrics();
+  }
+
+  /** Lets writes under way finish, replicates a last ack, keeps a checkpoint, and releases the directory. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
     return this.#closed;
   }
 
-  async #untilStarted(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const cancel = this.parts.platform.timers.setTimer(timeoutMs, () => settle(resolve));
-      const abort = (): void => settle(() => reject(signal?.reason));
-      const settle = (then: () => void): void => {
-        cancel();
-        signal?.removeEventListener("abort", abort);
-        then();
-      };
-      signal?.addEventListener("abort", abort, { once: true });
-      void this.#started?.then(() => settle(resolve));
-    });
+  async #close(): Promise<void> {
+    const { wal, closeClock, name, options } = this.parts;
+    this.#closing.abort(closedError(name));
+    await this.#joining;
+    await Promise.allSettled(this.#writing);
+    const running = this.#running;
+    // Whatever fails, the directory is released and the first failure is told.
+    const steps = [
+      async () => running?.replication.close(),
+      async () => this.#noting,
+      async () => {
+        // Without it the next start replays more; nothing is lost.
+        await running?.checkpoints.write(running.replication.vector()).catch((error: unknown) => {
+          options.logger?.warn({ err: error }, "Cannot write a checkpoint");
+        });
+      },
+      () => wal.close(),
+      closeClock,
+    ];
+    let failure: { readonly error: unknown } | undefined;
+    for (const step of steps) await step().catch((error: unknown) => (failure ??= { error }));
+    this.#listeners.clear();
+    if (failure !== undefined) throw failure.error;
   }
 
-  #notReady(cause?: unknown): RegionError {
-    return new RegionError("REGION_NOT_READY", `The region ${this.parts.name} has not reached every member's head before the deadline`, {
-      retryable: true,
-      cause,
+  /** A follower writes nothing: a member takes the operations, and they come back by replication. */
+  async #forward(
+    ticket: PresentedTicket,
+    tail: readonly Uint8Array[],
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { replication, bridge, fold, tokens } = this.running;
+    const { platform, options } = this.parts;
+    const ended = new AbortController();
+    let taken = true;
+    const wait = { timers: platform.timers, timeoutMs, signals: [signal, this.#closing.signal] };
+    try {
+      const arrived = await waitFor(wait, (done) => {
+        let left = tail;
+        const stop = fold.onChange(() => {
+          left = unknownOf(bridge, left);
+          if (left.length === 0) done();
+        });
+        void forwardTail({ replication, tail, timeoutMs, signal: ended.signal, logger: options.logger }).then(
+          (ok) => {
+            taken = ok;
+            // Nobody took them, and they have not come by themselves: more waiting would only hide it.
+            if (!ok) done();
+          },
+        );
+        return stop;
+      });
+      if (arrived && (taken || unknownOf(bridge, tail).length === 0)) return;
+    } finally {
+      ended.abort();
+    }
+    throw tokens.notYetVisible(
+      ticket.seen,
+      taken
+        ? `its operations have not arrived after ${timeoutMs} ms`
+        : "this region only follows, and no member that writes could be reached",
+    );
+  }
+
+  async #acknowledged(
+    replication: Replication,
+    places: readonly { readonly log: NonNullable<ReturnType<Replication["ownLog"]>>; readonly lsn: number }[],
+    level: NonNullable<WriteOptions["ack"]>,
+    options: WriteOptions,
+  ): Promise<NonNullable<WriteResult["ack"]>> {
+    if (level === "local") return "local";
+    const { timeoutMs = REGION_DEFAULTS.ackTimeoutMs, signal } = options;
+    const wait = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    const confirmed = await Promise.all(
+      places.map(({ log, lsn }) => replication.acknowledged(log, lsn, level, wait)),
+    ).catch((error: unknown) => {
+      // It is durable here whatever happens to the region now.
+      if (signal?.aborted !== true && this.#closing.signal.aborted) return [false];
+      throw translate(error, this.parts.name);
     });
+    if (!confirmed.every(Boolean)) return "unconfirmed";
+    return level === "all" ? "all" : "remote";
+  }
+
+  /** A write under way. */
+  async #writes<Value>(writing: Promise<Value>): Promise<Value> {
+    const tracked = writing.catch(() => undefined);
+    this.#writing.add(tracked);
+    try {
+      return await this.#translating(writing);
+    } finally {
+      this.#writing.delete(tracked);
+    }
+  }
+
+  /** What a follower handed over; a region that is closing takes no more. */
+  async #relayed(relaying: Promise<void>): Promise<void> {
+    await this.#writes(relaying);
+  }
+
+  async #translating<Value>(promise: Promise<Value>): Promise<Value> {
+    try {
+      return await promise;
+    } catch (error) {
+      throw translate(error, this.parts.name);
+    }
+  }
+
+  async #noteJoined(replication: Replication, membership: Membership): Promise<void> {
+    try {
+      await replication.ready({ timeoutMs: Number.POSITIVE_INFINITY, of: "any" });
+      await this.parts.noteJoined(membership);
+    } catch (error) {
+      // Then the next start joins again: nothing is served too early.
+      if (!this.#closing.signal.aborted)
+        this.parts.options.logger?.warn({ err: error }, "Cannot note that the region has joined");
+    }
+  }
+
+  /** One listener that throws must not keep an operation from the others. */
+  #tell(listener: (change: SessionChange) => void, change: SessionChange): void {
+    try {
+      listener(change);
+    } catch (error) {
+      this.parts.options.logger?.error({ err: error }, "A listener for changes has failed");
+    }
+  }
+
+  #wake(): void {
+    for (const done of this.#waiting) done();
+  }
+
+  #requireOpen(): void {
+    if (this.#closing.signal.aborted) throw closedError(this.parts.name);
+  }
+
+  #notReady(why: string): RegionError {
+    return new RegionError(
+      "REGION_NOT_READY",
+      `Cannot use the region ${this.parts.name} before it has reached a member: ${why}`,
+      {
+        retryable: true,
+      },
+    );
   }
 }
 
-/** The shard whose logs a region writes: the only one. */
-export const SHARD: ShardId = shardId(0);
+/** The operations of a ticket that are not known here. */
+function unknownOf(bridge: SessionReplicationBridge, ops: readonly Uint8Array[]): Uint8Array[] {
+  try {
+    return bridge.unknownOf(ops);
+  } catch (error) {
+    throw ticketError(error);
+  }
+}
 
 function readOnly(name: string): RegionError {
   return new RegionError("READ_ONLY", `Cannot write in ${name}: its role is follower; write in a member`);

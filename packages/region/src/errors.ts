@@ -13,7 +13,7 @@ export type RegionErrorCode =
   | "REGION_FOREIGN_DIR"
   /** The member lists of two regions differ in one version. */
   | "MEMBERSHIP_MISMATCH"
-  /** The region's own description on disk cannot be read. */
+  /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */
   | "REGION_DAMAGED"
   /** What a cursor or ticket covers has not arrived here before the deadline: `missing` says what. */
   | "NOT_YET_VISIBLE"

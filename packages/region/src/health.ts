@@ -4,11 +4,15 @@ import type { ReplicationHealth } from "@tidemark/replication";
 export interface RegionHealth {
   /** `joining`: a new directory that has not reached a member's head. `degraded`: a member or the medium is out of reach, or something below says why. */
   readonly status: "ready" | "joining" | "degraded" | "closed";
+  /** What is wrong, a sentence each. */
+  readonly reasons: readonly string[];
   readonly role: "member" | "follower";
   /** Distinct operations applied here. */
   readonly opsApplied: number;
   /** Deliveries and retries that changed nothing. */
   readonly duplicates: number;
+  /** The same by what came twice: a client's retry, an operation in a second log, a frame. */
+  readonly duplicatesBy: { readonly retries: number; readonly operations: number; readonly frames: number };
   /** Writes refused, by code. */
   readonly refused: Readonly<Record<string, number>>;
   /** Items that stay hidden only because an unhide is not known everywhere yet. */
@@ -18,6 +22,8 @@ export interface RegionHealth {
   readonly walSegments: number;
   /** The last durable LSN of this region's own logs; 0 where it never wrote. */
   readonly durableLsn: { readonly signals: number; readonly sessions: number };
+  /** What waits to be written to this region's own log. */
+  readonly queue: { readonly records: number; readonly bytes: number };
   /** `undefined` while the region does not know its cluster. */
   readonly replication: ReplicationHealth | undefined;
 }

@@ -30,9 +30,13 @@ export function parseMembers(option: MembersOption | undefined): Members {
   for (const [name, id] of Object.entries(option.regions)) {
     if (name.length === 0) throw new TypeError("members.regions must not hold an empty name");
     guardUpTo(id, `members.regions[${JSON.stringify(name)}]`, 0xffff);
+    if (id === 0)
+      throw new TypeError(`members.regions[${JSON.stringify(name)}] must not be 0: that is a region alone`);
     const other = names.get(id);
     if (other !== undefined) {
-      throw new TypeError(`members.regions gives the id ${id} to ${JSON.stringify(other)} and ${JSON.stringify(name)}`);
+      throw new TypeError(
+        `members.regions gives the id ${id} to ${JSON.stringify(other)} and ${JSON.stringify(name)}`,
+      );
     }
     names.set(id, name);
     regions.set(name, id);

@@ -2,24 +2,38 @@ import { regionId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
 import { joinCluster, ReplicationError } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
-import { openWal, readCheckpoint } from "@tidemark/wal";
+import { TransportError } from "@tidemark/transport";
+import { openWal } from "@tidemark/wal";
+import { findCheckpoint } from "./checkpoints.ts";
 import { openRegionClock } from "./clock.ts";
 import { RegionEngine } from "./engine.ts";
 import { RegionError } from "./errors.ts";
 import { loneTransport } from "./lone-transport.ts";
 import { ALONE, parseMembers } from "./members.ts";
-import { clusterKeysOf } from "./options.ts";
+import type { Members } from "./members.ts";
+import { clusterKeysOf, REGION_DEFAULTS, walDurability } from "./options.ts";
 import type { RegionLogger, RegionOptions, RegionPlatform } from "./options.ts";
 import { RegionHandle } from "./region-handle.ts";
-import { readRegionFile, writeRegionFile } from "./region-file.ts";
+import { holdsLogs, readRegionFile, writeRegionFile } from "./region-file.ts";
+import type { RegionFile } from "./region-file.ts";
 import type { Region } from "./region.ts";
+import { translate } from "./translate.ts";
+import { waitFor } from "./wait.ts";
 
 const SEED_BYTES = 16;
-/** How long one question for the cluster's seed may take, and the pause before it is asked again. */
+/** How long one question for the cluster's seed may take, and the first and last pause before it is asked again. */
 const JOIN_TIMEOUT_MS = 2_000;
-const JOIN_PAUSE_MS = 100;
+const JOIN_PAUSE_MS = { min: 50, max: 2_000 };
 /** What a frame needs besides the batch, generously. */
 const FRAME_ROOM_BYTES = 4096;
+const BATCH_BYTES_MAX = 1020 * 1024;
+
+/** Who a region is, once its options were checked. */
+interface Identity {
+  readonly name: string;
+  readonly id: RegionId;
+  readonly members: Members;
+}
 
 /**
  * Opens one region on a platform; `@tidemark/region/node` has the same for Node.
@@ -27,104 +41,168 @@ const FRAME_ROOM_BYTES = 4096;
  * Resolves once the region's own logs are open and replayed. Whether members can be reached does not hold
  * it up: see `health()`, and `ready()` for a directory that has to join first.
  *
- * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`. @throws WalError `WAL_LOCKED` with the holder.
+ * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`: nothing on disk was changed.
+ * @throws WalError `WAL_LOCKED` with the holder.
  * @throws `TypeError` or `RangeError` for options that contradict each other.
  */
 export async function openRegion(options: RegionOptions, platform: RegionPlatform): Promise<Region> {
   const { dir, logger } = options;
   const { fs, hasher } = platform;
-  const members = parseMembers(options.members);
-  const name = options.name ?? (options.members === undefined ? ALONE : undefined);
-  if (name === undefined) throw new TypeError("A region with members needs a name");
-  const number = members.regions.get(name);
-  if (number === undefined) {
-    throw new TypeError(`members.regions does not name ${JSON.stringify(name)}: ${[...members.regions.keys()].join(", ")}`);
-  }
-  if (members.regions.size > 1 && options.transport === undefined) throw new TypeError("A region with members needs a transport");
-  const id = regionId(number);
+  const identity = identityOf(options);
+  const { name, id, members } = identity;
+  const durability = walDurability(options, platform);
   const clusterKeys = clusterKeysOf(options.clusterKey);
   const transport = options.transport ?? loneTransport();
 
+  // Before anything is touched: whoever opens the wrong directory leaves it as it was.
+  if ((await readOwnFile(platform, dir, identity)) === undefined && (await holdsLogs(fs, dir))) {
+    throw new RegionError(
+      "REGION_DAMAGED",
+      `Cannot open ${dir}: it holds logs, and region.json, which says whose they are, is missing; restore it, or give the region another directory`,
+    );
+  }
   await fs.mkdir(dir);
   const wal = await openWal({
     fs,
     dir,
     hasher,
     timers: platform.timers,
-    ...(options.durability === undefined ? {} : { durability: options.durability }),
+    durability,
+    queueBytesMax: REGION_DEFAULTS.queueBytesMax,
+    queueRecordsMax: REGION_DEFAULTS.queueRecordsMax,
     // A batch travels whole: it must fit a frame of this medium.
-    batchBytesMax: transport.capabilities.frameBytesMax - FRAME_ROOM_BYTES,
+    batchBytesMax: Math.min(BATCH_BYTES_MAX, transport.capabilities.frameBytesMax - FRAME_ROOM_BYTES),
     ...(logger === undefined ? {} : { logger: walLogger(logger) }),
   });
+  let closeClock: (() => Promise<void>) | undefined;
   try {
-    // Read under the lock of the log: nobody else writes it now.
-    const file = await readRegionFile(fs, dir);
-    if (file !== undefined && (file.name !== name || file.id !== id)) {
-      throw new RegionError("REGION_FOREIGN_DIR", `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id})`);
-    }
-    const { clock, close: closeClock } = await openRegionClock(fs, dir, id, platform.now);
+    // Again under the lock of the log: nobody else writes it now.
+    let file = await readOwnFile(platform, dir, identity);
     const founder = options.bootstrap === true || options.members === undefined;
-    const seed = file?.seed ?? (founder ? platform.randomBytes(SEED_BYTES) : undefined);
-    const engine = new RegionEngine({ options, platform, name, id, wal, clock, clusterKeys, transport });
-    if (file === undefined && seed !== undefined) await writeRegionFile(fs, dir, { name, id, seed });
-    const checkpoint = await readCheckpoint(fs, dir, hasher);
-    const list = toMembership(members, seed);
-    if (list !== undefined) await engine.start(list, { bootstrap: founder, checkpoint });
-    else engine.joinWith(join);
-    return new RegionHandle(engine, closeClock);
-
-    /** Asks for the cluster's seed until a member answers, then starts; ends when the region is closed. */
-    async function join(signal: AbortSignal): Promise<void> {
-      for (;;) {
-        signal.throwIfAborted();
-        try {
-          const membership = await joinCluster({
-            transport,
-            hasher,
-            self: id,
-            members: toMembers(members.version, members.regions),
-            keys: clusterKeys,
-            acceptUnsigned: options.acceptUnsigned ?? false,
-            sendUnsigned: false,
-            randomBytes: platform.randomBytes,
-            timeoutMs: JOIN_TIMEOUT_MS,
-            signal,
-          });
-          await writeRegionFile(fs, dir, { name: name as string, id, seed: membership.seed });
-          await engine.start(membership, { bootstrap: false, checkpoint: undefined });
-          return;
-        } catch (error) {
-          if (signal.aborted) return;
-          const retry = error instanceof ReplicationError && error.code === "NO_MEMBER_ANSWERED";
-          if (!retry) throw error;
-        }
-        await new Promise<void>((resolve) => {
-          const cancel = platform.timers.setTimer(JOIN_PAUSE_MS, () => resolve());
-          signal.addEventListener("abort", () => (cancel(), resolve()), { once: true });
-        });
-      }
+    if (file === undefined && founder) {
+      file = { name, id, seed: platform.randomBytes(SEED_BYTES), joined: true };
+      await writeRegionFile(fs, dir, file);
     }
+    const { clock, close } = await openRegionClock(fs, dir, id, platform.now);
+    closeClock = close;
+    const noteJoined = ({ seed }: Membership): Promise<void> =>
+      writeRegionFile(fs, dir, { name, id, seed, joined: true });
+    const engine = new RegionEngine({
+      options,
+      platform,
+      name,
+      id,
+      wal,
+      clock,
+      closeClock,
+      clusterKeys,
+      transport,
+      noteJoined,
+    });
+    if (file === undefined) {
+      engine.joinWith(async (signal) => {
+        const membership = await findCluster(engine, members, signal);
+        await writeRegionFile(fs, dir, { name, id, seed: membership.seed, joined: false });
+        await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined });
+      });
+    } else {
+      const membership = { ...toMembers(members), seed: file.seed, shards: 1 };
+      const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
+      await engine.start(membership, { bootstrap: file.joined, joining: !file.joined, checkpoint });
+    }
+    return new RegionHandle(engine);
   } catch (error) {
+    await closeClock?.().catch(() => undefined);
     await wal.close().catch(() => undefined);
-    throw error;
+    throw translate(error, name);
+  }
+}
+
+function identityOf(options: RegionOptions): Identity {
+  const members = parseMembers(options.members);
+  const { name = options.members === undefined ? ALONE : undefined } = options;
+  if (name === undefined) throw new TypeError("A region with members needs a name");
+  if (options.members === undefined && name !== ALONE) {
+    throw new TypeError(
+      `A region alone has no name: leave ${JSON.stringify(name)} out, or give members that name it`,
+    );
+  }
+  const id = members.regions.get(name);
+  if (id === undefined) {
+    throw new TypeError(
+      `members.regions does not name ${JSON.stringify(name)}: ${[...members.regions.keys()].join(", ")}`,
+    );
+  }
+  if (members.regions.size > 1 && options.transport === undefined)
+    throw new TypeError("A region with members needs a transport");
+  return { name, id: regionId(id), members };
+}
+
+/** `region.json`, if there is one. @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`. */
+async function readOwnFile(
+  { fs }: RegionPlatform,
+  dir: string,
+  { name, id }: Identity,
+): Promise<RegionFile | undefined> {
+  const file = await readRegionFile(fs, dir);
+  if (file === undefined || (file.name === name && file.id === id)) return file;
+  throw new RegionError(
+    "REGION_FOREIGN_DIR",
+    `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id}); give each region a directory of its own`,
+  );
+}
+
+/** Asks for the cluster's seed until a member answers; ends when the region is closed. */
+async function findCluster(engine: RegionEngine, members: Members, signal: AbortSignal): Promise<Membership> {
+  const { parts } = engine;
+  const { options, platform, transport, id, clusterKeys } = parts;
+  for (let pauseMs = JOIN_PAUSE_MS.min; ; pauseMs = Math.min(pauseMs * 2, JOIN_PAUSE_MS.max)) {
+    signal.throwIfAborted();
+    // A medium that changes may have lost the question, and may answer the next one.
+    const changed = new AbortController();
+    const stop = transport.onStatus(() => changed.abort(new Error("The medium has changed")));
+    try {
+      return await joinCluster({
+        transport,
+        hasher: platform.hasher,
+        self: id,
+        members: toMembers(members),
+        keys: clusterKeys,
+        acceptUnsigned: options.acceptUnsigned ?? false,
+        sendUnsigned: false,
+        randomBytes: platform.randomBytes,
+        timeoutMs: JOIN_TIMEOUT_MS,
+        signal: AbortSignal.any([signal, changed.signal]),
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      // Each may be mended while we ask on; that nobody answers is no problem yet.
+      if (error instanceof ReplicationError && error.code === "MEMBERSHIP_MISMATCH") engine.cannotJoin(error);
+      const { cause } = error as Error;
+      if (cause instanceof TransportError && cause.code === "UNAUTHORIZED") engine.cannotJoin(cause);
+      const wait = { timers: platform.timers, timeoutMs: pauseMs, signals: [signal] };
+      await waitFor(wait, (done) => {
+        if (changed.signal.aborted) done();
+        changed.signal.addEventListener("abort", done, { once: true });
+        return () => changed.signal.removeEventListener("abort", done);
+      });
+    } finally {
+      stop();
+    }
   }
 }
 
 /** The log reports in the order of `console`; a region's logger is pino-shaped. */
-function walLogger(logger: RegionLogger): { warn(message: string, details?: object): void; error(message: string, details?: object): void } {
+function walLogger(logger: RegionLogger): {
+  warn(message: string, details?: object): void;
+  error(message: string, details?: object): void;
+} {
   return {
     warn: (message, details) => logger.warn(details ?? {}, message),
     error: (message, details) => logger.error(details ?? {}, message),
   };
 }
 
-function toMembership(
-  members: { readonly version: number; readonly regions: ReadonlyMap<string, number> },
-  seed: Uint8Array | undefined,
-): Membership | undefined {
-  return seed === undefined ? undefined : { ...toMembers(members.version, members.regions), seed, shards: 1 };
-}
-
-function toMembers(version: number, regions: ReadonlyMap<string, number>): { version: number; regions: Map<string, RegionId> } {
+function toMembers({ version, regions }: Members): { version: number; regions: Map<string, RegionId> } {
   return { version, regions: new Map([...regions].map(([name, id]) => [name, regionId(id)])) };
 }

@@ -1,4 +1,5 @@
 import type { Hasher } from "@tidemark/core";
+import type { ReplicationLimits } from "@tidemark/replication";
 import type { Transport } from "@tidemark/transport";
 import type { Durability, Timers, WalFs } from "@tidemark/wal";
 import type { MembersOption } from "./members.ts";
@@ -11,6 +12,8 @@ export interface RegionPlatform {
   readonly timers: Timers;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly hasher: Hasher;
+  /** Whether what `fs` holds goes with the process. @defaultValue what `fs` says of itself */
+  readonly volatile?: boolean;
 }
 
 /** A pino-shaped logger: one line a state change, none a record. */
@@ -40,8 +43,11 @@ export interface RegionOptions {
   readonly acceptUnsigned?: boolean;
   /** Without a cluster key: takes the operations inside a ticket on the bearer's word. @defaultValue false */
   readonly trustTickets?: boolean;
-  /** When a write counts as durable; see `@tidemark/wal` for what the weaker modes can lose. @defaultValue "always" */
-  readonly durability?: Durability;
+  /**
+   * When a write counts as durable; see `@tidemark/wal` for what the weaker modes can lose. `"none"` promises nothing
+   * and is the only one that a directory in memory accepts. @defaultValue "always"
+   */
+  readonly durability?: Durability | "none";
   /** Lifetime of a ticket, in milliseconds. @defaultValue 7 days */
   readonly ticketMs?: number;
   readonly logger?: RegionLogger;
@@ -55,22 +61,84 @@ export interface ClusterKey {
   readonly key: Uint8Array;
 }
 
-/** Defaults that hold where an option is left out; the limits below them are those of the packages underneath. */
+/** Every limit and default of a region, in one place. Change them by measurement. */
 export const REGION_DEFAULTS: {
-  readonly driftMsMax: number;
-  readonly ticketMs: number;
+  /** What waits to be written, in bytes and records; at the bound a write waits. */
+  readonly queueBytesMax: number;
+  readonly queueRecordsMax: number;
+  /** Published and not acknowledged by a follower; beyond it that follower catches up by asking. */
+  readonly shipWindowBytes: number;
+  /** Kept of one log ahead of a hole; beyond it frames are dropped and asked for again. */
+  readonly receiveAheadBytes: number;
+  /** An ack goes out after so long, or at so many records. */
+  readonly ackDelayMs: number;
+  readonly ackRecords: number;
+  readonly heartbeatMs: number;
+  /** A member not heard of for so long is called silent. */
+  readonly peerSilentMs: number;
+  readonly requestTimeoutMs: number;
+  /** A ticket, and what is kept of a user's operations for one; beyond it a ticket is not complete. */
   readonly ticketBytesMax: number;
+  readonly ticketMs: number;
+  /** How far the time of an event may be ahead of this region's clock, and how far that is pulled by others. */
+  readonly driftMsMax: number;
+  /** How far ahead of its clock a region notes on disk which stamps it may issue. */
+  readonly clockLeadMs: number;
+  /** How long `resume`, `ready` and `synced` wait, and a write for its `ack`. */
   readonly resumeTimeoutMs: number;
   readonly ackTimeoutMs: number;
-  readonly clockLeadMs: number;
 } = {
-  driftMsMax: 500,
-  ticketMs: 7 * 24 * 60 * 60 * 1000,
+  queueBytesMax: 16 * 1024 * 1024,
+  queueRecordsMax: 65_536,
+  shipWindowBytes: 4 * 1024 * 1024,
+  receiveAheadBytes: 8 * 1024 * 1024,
+  ackDelayMs: 5,
+  ackRecords: 256,
+  heartbeatMs: 1_000,
+  peerSilentMs: 5_000,
+  requestTimeoutMs: 10_000,
   ticketBytesMax: 64 * 1024,
+  ticketMs: 7 * 24 * 60 * 60 * 1000,
+  driftMsMax: 500,
+  clockLeadMs: 2_000,
   resumeTimeoutMs: 10_000,
   ackTimeoutMs: 10_000,
-  clockLeadMs: 2000,
 };
+
+/** The limits of replication as a region sets them. */
+export function replicationLimits(): Partial<ReplicationLimits> {
+  const { shipWindowBytes, receiveAheadBytes, ackDelayMs, ackRecords } = REGION_DEFAULTS;
+  const { heartbeatMs, peerSilentMs, requestTimeoutMs } = REGION_DEFAULTS;
+  return {
+    shipWindowBytes,
+    receiveAheadBytes,
+    ackDelayMs,
+    ackRecords,
+    heartbeatMs,
+    peerSilentMs,
+    requestTimeoutMs,
+  };
+}
+
+/** The weakest durability that still replicates at once: a disk in memory is as quick with every sync. */
+const NO_DURABILITY: Durability = { group: 5 };
+
+/**
+ * What the log is told of the durability asked for.
+ *
+ * @throws `TypeError` for a directory in memory without `durability: "none"`: what it acknowledged would be lost.
+ */
+export function walDurability(options: RegionOptions, platform: RegionPlatform): Durability {
+  const { durability = "always" } = options;
+  const volatile = platform.volatile ?? platform.fs.volatile ?? false;
+  if (volatile && durability !== "none") {
+    throw new TypeError(
+      `Cannot open ${options.dir} in memory with durability ${JSON.stringify(durability)}: it would be lost with the process; say durability: "none", or give a disk`,
+    );
+  }
+  if (durability !== "none") return durability;
+  return volatile ? "always" : NO_DURABILITY;
+}
 
 /** Checks the cluster key option. @throws `TypeError` unless every key has 32 bytes and a number of its own. */
 export function clusterKeysOf(option: RegionOptions["clusterKey"]): readonly ClusterKey[] {

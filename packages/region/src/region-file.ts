@@ -7,6 +7,8 @@ export interface RegionFile {
   readonly id: number;
   /** 16 random bytes made once by the first region of the cluster. */
   readonly seed: Uint8Array;
+  /** Whether it has ever reached the head of a member, or is the first: before that its state is not served. */
+  readonly joined: boolean;
 }
 
 const FILE = "region.json";
@@ -22,9 +24,13 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
   const bytes = await fs.readFile(`${dir}/${FILE}`);
   if (bytes === undefined) return undefined;
   const damaged = (cause?: unknown): RegionError =>
-    new RegionError("REGION_DAMAGED", `Cannot read ${dir}/${FILE}: restore it, or give the region another directory`, {
-      cause,
-    });
+    new RegionError(
+      "REGION_DAMAGED",
+      `Cannot read ${dir}/${FILE}: restore it, or give the region another directory`,
+      {
+        cause,
+      },
+    );
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -32,27 +38,40 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
     throw damaged(error);
   }
   if (typeof value !== "object" || value === null) throw damaged();
-  const { format, name, id, seed } = value as Record<string, unknown>;
+  const { format, name, id, seed, joined = true } = value as Record<string, unknown>;
   if (format !== 1 || typeof name !== "string" || typeof seed !== "string") throw damaged();
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0xffff) throw damaged();
   if (!/^[0-9a-f]{32}$/.test(seed)) throw damaged();
-  return { name, id, seed: fromHex(seed) };
+  if (typeof joined !== "boolean") throw damaged();
+  return { name, id, seed: fromHex(seed), joined };
 }
 
 /** Writes `region.json` atomically: whole or not at all, also across a crash. */
 export async function writeRegionFile(fs: WalFs, dir: string, file: RegionFile): Promise<void> {
-  const text = `${JSON.stringify({ format: 1, name: file.name, id: file.id, seed: toHex(file.seed) }, null, 2)}\n`;
+  const { name, id, joined } = file;
+  const text = `${JSON.stringify({ format: 1, name, id, seed: toHex(file.seed), joined }, null, 2)}\n`;
+  const bytes = new TextEncoder().encode(text);
   const temporary = `${dir}/${FILE}.tmp`;
-  await fs.unlink(temporary).catch(() => undefined); // What an earlier crash may have left.
+  // What an earlier crash may have left.
+  await fs.unlink(temporary);
   const handle = await fs.open(temporary, "create");
   try {
-    handle.write(new TextEncoder().encode(text), 0);
+    if (handle.write(bytes, 0) !== bytes.length)
+      throw new Error(`Cannot write ${temporary}: the disk took only a part`);
     await handle.sync();
   } finally {
     await handle.close();
   }
   await fs.rename(temporary, `${dir}/${FILE}`);
   await fs.syncDir(dir);
+}
+
+/** Whether a directory holds logs: then it has been used, and a missing `region.json` was lost. */
+export async function holdsLogs(fs: WalFs, dir: string): Promise<boolean> {
+  for (const channel of ["signals", "sessions"]) {
+    if ((await fs.list(`${dir}/${channel}`)).some((name) => name.endsWith(".wal"))) return true;
+  }
+  return false;
 }
 
 /** Lower-case hexadecimal. */

@@ -1,5 +1,6 @@
 import { formatLogId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
+import type { ReplicationMetrics } from "@tidemark/replication";
 import type { SessionChange } from "@tidemark/session";
 import type { RegionEngine } from "./engine.ts";
 import type { RegionHealth } from "./health.ts";
@@ -15,20 +16,22 @@ export class RegionHandle implements Region {
   readonly sessions: Sessions;
   readonly users: Users;
   readonly #engine: RegionEngine;
-  readonly #closeClock: () => Promise<void>;
 
-  constructor(engine: RegionEngine, closeClock: () => Promise<void>) {
+  constructor(engine: RegionEngine) {
     this.#engine = engine;
-    this.#closeClock = closeClock;
     this.sessions = {
-      start: (options) =>
-        engine.startSession(options.id ?? toHex(engine.parts.platform.randomBytes(ID_BYTES)), options.user, options),
+      start: async (options) =>
+        engine.startSession(
+          options.id ?? toHex(engine.parts.platform.randomBytes(ID_BYTES)),
+          options.user,
+          options,
+        ),
       get: (id) => (engine.fold.session(id) === undefined ? undefined : new SessionHandle(engine, id)),
-      resume: (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
+      resume: async (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
     };
     this.users = {
       get: (user) => new UserHandle(engine, user),
-      resume: (user, options) => engine.resumeUser(user, options.ticket.toString(), options),
+      resume: async (user, options) => engine.resumeUser(user, options.ticket.toString(), options),
     };
   }
 
@@ -56,6 +59,10 @@ export class RegionHandle implements Region {
     return this.#engine.health();
   }
 
+  metrics(): ReplicationMetrics | undefined {
+    return this.#engine.metrics();
+  }
+
   certificate(): Certificate {
     const { vector, digest } = this.#engine.running.replication.certificate();
     return {
@@ -69,7 +76,7 @@ export class RegionHandle implements Region {
   }
 
   close(): Promise<void> {
-    return this.#engine.close(this.#closeClock);
+    return this.#engine.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

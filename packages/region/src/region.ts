@@ -1,5 +1,7 @@
 import type { RegionId } from "@tidemark/core";
 import type { Cursor, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import type { ReplicationMetrics } from "@tidemark/replication";
+import type { SessionProgress } from "@tidemark/session-bridge";
 import type { RegionHealth } from "./health.ts";
 
 /** How far a write must have travelled before its promise resolves. */
@@ -80,8 +82,19 @@ export interface Session {
   cursor(): Cursor;
   /** The user's ticket; see {@link Users.resume}. */
   ticket(): Ticket;
-  /** Each operation of the session as it is applied here, from now on or after a cursor. */
+  /** How far what is known here of the session has travelled to another member, for "synced to eu-west". */
+  progress(region: string): SessionSync;
+  /** Each operation of the session once, as it is applied here: from this call on, or behind a cursor. */
   changes(options?: ChangesOptions): AsyncIterable<SessionChange>;
+}
+
+/** How far a session has travelled to another member. */
+export interface SessionSync {
+  /** The member's name. */
+  readonly region: string;
+  /** Whether it has acknowledged everything that is known here of the session and its user. */
+  readonly synced: boolean;
+  readonly logs: readonly SessionProgress[];
 }
 
 /** Options of {@link Session.changes}. */
@@ -147,7 +160,7 @@ export interface Sessions {
    * Waits until this region covers the cursor: at least what its bearer had seen, or a typed refusal.
    *
    * @throws RegionError `NOT_YET_VISIBLE` with what is missing when the deadline passes, `POSITION_UNKNOWN`.
-   * @throws SessionError `CURSOR_*` for a token that is malformed, foreign, forged or of another session.
+   * @throws SessionError `SESSION_UNKNOWN` if the cursor covers nothing and nothing of the session is known here; `CURSOR_*` for a token that is malformed, foreign, forged or of another session.
    */
   resume(id: string, options: ResumeOptions & { readonly cursor: Cursor | string }): Promise<Session>;
 }
@@ -158,6 +171,8 @@ export interface Users {
   /**
    * Hands in a ticket: its operations are applied here at once, also while the region they came from
    * cannot be reached, and what lies below them is waited for.
+   *
+   * A follower hands the operations to a member that writes, and waits until they come back.
    *
    * @throws RegionError `NOT_YET_VISIBLE`, `POSITION_UNKNOWN`. @throws SessionError `TICKET_*`.
    */
@@ -171,7 +186,11 @@ export interface Region {
   readonly role: "member" | "follower";
   readonly sessions: Sessions;
   readonly users: Users;
-  /** Waits until this region has reached the head of every other member. */
+  /**
+   * Waits until this region has reached the head of every other member.
+   *
+   * @throws RegionError `REGION_NOT_READY` at the deadline, `MEMBERSHIP_MISMATCH` at once.
+   */
   ready(options?: ResumeOptions): Promise<void>;
   /**
    * Waits until every member holds what this region holds, this region holds what every member reported, and
@@ -179,6 +198,8 @@ export interface Region {
    */
   synced(options?: ResumeOptions): Promise<boolean>;
   health(): RegionHealth;
+  /** Numbers since the start; `undefined` while the region does not know its cluster. */
+  metrics(): ReplicationMetrics | undefined;
   /** What two regions compare to prove that they are the same: equal `vector` must mean equal `digest`. */
   certificate(): Certificate;
   /** Called for each operation applied here, before the write that caused it resolves. Keep it short. */

@@ -5,6 +5,7 @@ import type {
   AnnotateOptions,
   ChangesOptions,
   Session,
+  SessionSync,
   SignalOptions,
   User,
   WriteOptions,
@@ -36,7 +37,10 @@ export class SessionHandle implements Session {
 
   annotate(text: string, options: AnnotateOptions = {}): Promise<WriteResult> {
     const { entity } = options;
-    return this.#write(entity === undefined ? { kind: "annotate", text } : { kind: "annotate", text, entity }, options);
+    return this.#write(
+      entity === undefined ? { kind: "annotate", text } : { kind: "annotate", text, entity },
+      options,
+    );
   }
 
   hide(item: string, options: WriteOptions = {}): Promise<WriteResult> {
@@ -77,7 +81,11 @@ export class SessionHandle implements Session {
 
   state(): SessionState {
     const state = this.#engine.fold.session(this.id);
-    if (state === undefined) throw new SessionError("SESSION_UNKNOWN", `Cannot read session ${this.id}: nothing of it is known here`);
+    if (state === undefined)
+      throw new SessionError(
+        "SESSION_UNKNOWN",
+        `Cannot read session ${this.id}: nothing of it is known here`,
+      );
     return state;
   }
 
@@ -87,6 +95,10 @@ export class SessionHandle implements Session {
 
   ticket(): Ticket {
     return this.user.ticket();
+  }
+
+  progress(region: string): SessionSync {
+    return this.#engine.progress(this.id, region);
   }
 
   changes(options: ChangesOptions = {}): AsyncIterable<SessionChange> {

@@ -1,6 +1,5 @@
 import { shardId } from "@tidemark/core";
 import type { Hasher, LogId } from "@tidemark/core";
-import { ReplicationError } from "@tidemark/replication";
 import type { ClusterKey, CoverageNeed, Replication } from "@tidemark/replication";
 import { Cursor, decodeCursor, decodeTicket, encodeCursor, encodeTicket, Ticket } from "@tidemark/session";
 import type { SessionFold, TokenPosition } from "@tidemark/session";
@@ -25,8 +24,10 @@ export interface RegionTokensOptions {
 export interface PresentedTicket {
   /** Sealed operations to be applied here. */
   readonly tail: readonly Uint8Array[];
-  /** Positions to be waited for. */
+  /** Positions to be waited for, once the tail is applied. */
   readonly need: CoverageNeed;
+  /** Everything the bearer has seen, said in positions. */
+  readonly seen: CoverageNeed;
 }
 
 /** Mints and checks a region's cursors and tickets. */
@@ -40,7 +41,9 @@ export class RegionTokens {
   /** The positions a bearer of this session has seen here; what is stable everywhere need not be said. */
   cursor(session: string): Cursor {
     const { fold } = this.#options;
-    return new Cursor(encodeCursor({ session, entries: this.#unstable(fold.lastPositions(session)), ...this.#seal() }));
+    return new Cursor(
+      encodeCursor({ session, entries: this.#unstable(fold.lastPositions(session)), ...this.#seal() }),
+    );
   }
 
   /** Everything a user has seen here: a base that every member holds, and the operations above it. */
@@ -83,29 +86,40 @@ export class RegionTokens {
       ...this.#trust(),
     });
     // With all operations in hand only what lies below them is waited for; else everything the bearer saw.
-    const need = content.complete ? content.base : [...content.base, ...content.entries];
-    return { tail: content.ops, need: need.map(toNeed) };
+    const seen = [...content.base, ...content.entries].map(toNeed);
+    return { tail: content.ops, need: content.complete ? content.base.map(toNeed) : seen, seen };
   }
 
-  /** Waits until all positions are applied here. @throws RegionError `NOT_YET_VISIBLE`, `POSITION_UNKNOWN`. */
+  /** Waits until all positions are applied here. @throws RegionError `NOT_YET_VISIBLE`; ReplicationError. */
   async covered(need: CoverageNeed, options: ResumeOptions): Promise<void> {
     const { replication } = this.#options;
     const { timeoutMs = REGION_DEFAULTS.resumeTimeoutMs, signal } = options;
-    let missing;
-    try {
-      missing = await replication.covered(need, signal === undefined ? { timeoutMs } : { timeoutMs, signal });
-    } catch (error) {
-      if (error instanceof ReplicationError && error.code === "POSITION_UNKNOWN") {
-        throw new RegionError("POSITION_UNKNOWN", error.message, { cause: error });
-      }
-      throw error;
-    }
-    if (missing === "covered") return;
-    const vector = replication.vector();
-    throw new RegionError("NOT_YET_VISIBLE", `Cannot answer yet: ${missing.length} logs lack what the bearer has seen after ${timeoutMs} ms`, {
-      retryable: true,
-      missing: missing.map(({ region, epoch, lsn }) => ({ region, epoch, lsn, reached: vector.lsnOf(toLog({ region, epoch, lsn })) })),
-    });
+    const missing = await replication.covered(
+      need,
+      signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+    );
+    if (missing !== "covered") throw this.notYetVisible(missing, `it has not arrived after ${timeoutMs} ms`);
+  }
+
+  /** Says what of a need has not arrived here. */
+  notYetVisible(need: CoverageNeed, why: string): RegionError {
+    const vector = this.#options.replication.vector();
+    const missing = need
+      .map(({ region, epoch, lsn }) => ({
+        region,
+        epoch,
+        lsn,
+        reached: vector.lsnOf(toLog({ region, epoch, lsn })),
+      }))
+      .filter(({ lsn, reached }) => reached < lsn);
+    const logs = missing
+      .map(({ region, lsn, reached }) => `${lsn} of region ${region}, here ${reached}`)
+      .join("; ");
+    return new RegionError(
+      "NOT_YET_VISIBLE",
+      `Cannot show yet what the bearer has seen (${logs}): ${why}; try again, or stay in the region it came from`,
+      { retryable: true, missing },
+    );
   }
 
   #unstable(positions: readonly { readonly log: LogId; readonly lsn: number }[]): TokenPosition[] {

@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { createBlake3Hasher } from "@tidemark/blake3-wasm";
 import { createInProcessNetwork } from "@tidemark/transport-inprocess";
 import type { InProcessNetwork } from "@tidemark/transport-inprocess";
+import type { Transport } from "@tidemark/transport";
 import { memoryFs } from "@tidemark/wal";
-import type { WalFs } from "@tidemark/wal";
+import type { MemoryFs } from "@tidemark/wal";
 import { openRegion } from "../src/index.ts";
 import type { Region, RegionOptions, RegionPlatform } from "../src/index.ts";
 
@@ -14,7 +15,8 @@ export class Cluster implements AsyncDisposable {
   /** Milliseconds that a region's wall clock is off. */
   readonly skewMs: Map<string, number> = new Map();
   readonly #open: Map<string, Region> = new Map();
-  readonly #disks: Map<string, WalFs> = new Map();
+  readonly #transports: Map<string, Transport> = new Map();
+  readonly #disks: Map<string, MemoryFs> = new Map();
 
   constructor(names: readonly string[]) {
     this.members = { version: 1, regions: Object.fromEntries(names.map((name, index) => [name, index + 1])) };
@@ -32,35 +34,51 @@ export class Cluster implements AsyncDisposable {
     return this.#open.get(name)!;
   }
 
-  disk(name: string): WalFs {
+  disk(name: string): MemoryFs {
     let disk = this.#disks.get(name);
     if (disk === undefined) this.#disks.set(name, (disk = memoryFs({ seed: 1 })));
     return disk;
   }
 
-  replaceDisk(name: string, disk: WalFs): void {
+  replaceDisk(name: string, disk: MemoryFs): void {
     this.#disks.set(name, disk);
   }
 
   async open(name: string, options: Partial<RegionOptions> = {}): Promise<Region> {
+    const transport = options.transport ?? this.network.join(name);
+    const { clusterKey } = this.network;
     const region = await openRegion(
-      {
-        name,
-        members: this.members,
-        dir: "data",
-        transport: this.network.join(name),
-        clusterKey: this.network.clusterKey,
-        ...options,
-      },
+      { name, members: this.members, dir: "data", clusterKey, ...options, transport },
       this.platform(name),
-    );
+    ).catch(async (error: unknown) => {
+      await transport.close();
+      throw error;
+    });
     this.#open.set(name, region);
+    this.#transports.set(name, transport);
     return region;
+  }
+
+  /** Closes a region and leaves the network, as a process that ends in good order. */
+  async close(name: string): Promise<void> {
+    await this.region(name).close();
+    await this.#leave(name);
+  }
+
+  /** Ends a region's process: what it has not synced may be lost, it says goodbye to nobody. */
+  async kill(name: string): Promise<void> {
+    this.disk(name).kill();
+    const region = this.region(name);
+    await this.#leave(name);
+    // Its handles are dead: nothing it still does reaches the disk.
+    await region.close().catch(() => undefined);
   }
 
   platform(name: string): RegionPlatform {
     return {
       fs: this.disk(name),
+      // These disks outlive the regions.
+      volatile: false,
       now: () => Date.now() + (this.skewMs.get(name) ?? 0),
       timers: {
         now: () => performance.now(),
@@ -78,6 +96,11 @@ export class Cluster implements AsyncDisposable {
   async converged(): Promise<void> {
     const regions = [...this.#open.values()];
     await Promise.all(regions.map((region) => region.synced({ timeoutMs: 10_000 })));
+  }
+
+  async #leave(name: string): Promise<void> {
+    await this.#transports.get(name)?.close();
+    this.#open.delete(name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,11 @@ import { Cluster } from "./cluster.ts";
 type Write = (session: Session, operationId: string) => Promise<WriteResult>;
 
 const KINDS: readonly (readonly [string, Write])[] = [
-  ["signal", (session, operationId) => session.signal("book", "save", 0.25, { operationId, eventTimeMs: 1_790_000_000_000 })],
+  [
+    "signal",
+    (session, operationId) =>
+      session.signal("book", "save", 0.25, { operationId, eventTimeMs: 1_790_000_000_000 }),
+  ],
   ["prefer", (session, operationId) => session.prefer("mood", "calm", { operationId })],
   ["annotate", (session, operationId) => session.annotate("once", { operationId })],
   ["hide", (session, operationId) => session.hide("item", { operationId })],

@@ -20,7 +20,12 @@ test("scenario 23: hide in A, like in B, unhide in C that has not seen the hide:
   const [a, b, c] = [cluster.region("a"), cluster.region("b"), cluster.region("c")];
   const session = await a.sessions.start({ user: "ada", agent: "scout" });
   await cluster.converged();
-  for (const [left, right] of [["a", "b"], ["b", "c"], ["a", "c"]] as const) cluster.network.cut(left, right);
+  for (const [left, right] of [
+    ["a", "b"],
+    ["b", "c"],
+    ["a", "c"],
+  ] as const)
+    cluster.network.cut(left, right);
   await session.hide("book");
   await b.sessions.get(session.id)!.signal("book", "like", 1);
   await c.sessions.get(session.id)!.unhide("book");

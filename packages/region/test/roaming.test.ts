@@ -74,7 +74,12 @@ test("scenario 29: roaming there and back while cut reads what was written and f
   await back.annotate("three");
 
   const texts = (): string[][] =>
-    [east, west].map((region) => region.sessions.get(session.id)!.state().annotations.map(({ text }) => text));
+    [east, west].map((region) =>
+      region.sessions
+        .get(session.id)!
+        .state()
+        .annotations.map(({ text }) => text),
+    );
   cluster.network.heal();
   await cluster.converged();
   expect(texts()).toEqual([
@@ -91,10 +96,13 @@ test("scenario 30: forged, truncated and foreign cursors and tickets are refused
   const [east, west] = [cluster.region("us-east"), cluster.region("eu-west")];
   const session = await east.sessions.start({ user: "ada", agent: "scout" });
   await session.prefer("mood", "calm");
-  const stranger = await foreign.region("us-east").sessions.start({ user: "ada", agent: "scout", id: session.id });
+  const stranger = await foreign
+    .region("us-east")
+    .sessions.start({ user: "ada", agent: "scout", id: session.id });
   const cursor = session.cursor().toString();
   const ticket = session.ticket().toString();
-  const flipped = (token: string): string => `${token.slice(0, -2)}${token.at(-2) === "A" ? "B" : "A"}${token.at(-1)}`;
+  const flipped = (token: string): string =>
+    `${token.slice(0, -2)}${token.at(-2) === "A" ? "B" : "A"}${token.at(-1)}`;
   for (const bad of [flipped(cursor), cursor.slice(0, -3), stranger.cursor().toString(), "tmc1.", ""]) {
     await expect(west.sessions.resume(session.id, { cursor: bad })).rejects.toThrow(
       expect.objectContaining({ code: expect.stringMatching(/^CURSOR_/) }),
@@ -136,5 +144,6 @@ test("scenario 46: written under a clock ten minutes ahead, roamed and overwritt
   const user = await west.users.resume("ada", { ticket: session.ticket() });
   await (await user.session(session.id)).prefer("mood", "later");
   await cluster.converged();
-  for (const region of [east, west]) expect(region.sessions.get(session.id)!.state().hints.get("mood")).toBe("later");
+  for (const region of [east, west])
+    expect(region.sessions.get(session.id)!.state().hints.get("mood")).toBe("later");
 });

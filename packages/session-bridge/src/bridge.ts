@@ -2,7 +2,14 @@ import type { HlcClock, LogId, RegionId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
 import { decodeOp, FOLD_VERSION } from "@tidemark/session";
-import type { OpDraft, OpPlace, OpRequest, RefusalCode, SessionAdmission, SessionFold } from "@tidemark/session";
+import type {
+  OpDraft,
+  OpPlace,
+  OpRequest,
+  RefusalCode,
+  SessionAdmission,
+  SessionFold,
+} from "@tidemark/session";
 
 /** The type of a session operation's record in a log. */
 export const RECORD_SESSION_OP = 0x02;
@@ -43,6 +50,8 @@ export interface SessionProgress {
   readonly log: LogId;
   /** The last record there of the session or its user. */
   readonly lsn: number;
+  /** How far this region has published that log; absent where another region publishes it. */
+  readonly shippedLsn?: number;
   /** How far the other region has acknowledged that log. */
   readonly acknowledgedLsn: number;
 }
@@ -118,13 +127,19 @@ export class SessionReplicationBridge implements Replicated {
           this.duplicates += 1;
           return { outcome: "duplicate", effectId: admission.effectId, position: admission.position };
         case "shared": {
-          const shared = await admission.entry.outcome?.catch(() => undefined);
-          if (shared?.outcome === "applied") {
-            this.duplicates += 1;
-            return { ...shared, outcome: "duplicate" };
+          const { entry } = admission;
+          try {
+            // One whose writer is called before it returns has no outcome yet: a bug of the admission, not a wait.
+            const shared = await orAborted(entry.outcome ?? Promise.reject(rolled()), options.signal);
+            if (shared.outcome === "applied") {
+              this.duplicates += 1;
+              return { ...shared, outcome: "duplicate" };
+            }
+          } catch (error) {
+            options.signal?.throwIfAborted();
+            // The one it waited for was not written: this one is judged by itself.
+            if (attempt >= ATTEMPTS_MAX) throw error;
           }
-          // The one it waited for was not written: this one is judged by itself.
-          if (attempt >= ATTEMPTS_MAX) throw rolled();
           continue;
         }
         case "accepted": {
@@ -171,21 +186,19 @@ export class SessionReplicationBridge implements Replicated {
   /** How far a session has travelled to another region: "synced" where every `acknowledgedLsn` has reached its `lsn`. */
   progress(session: string, region: RegionId): SessionProgress[] {
     const replication = this.#attached();
-    return this.#fold.lastPositions(session).map(({ log, lsn }) => ({
-      log,
-      lsn,
-      acknowledgedLsn: replication.acknowledgedLsn(region, log),
-    }));
+    return this.#fold.lastPositions(session).map(({ log, lsn }) => {
+      const shippedLsn = replication.shippedLsn(log);
+      const acknowledgedLsn = replication.acknowledgedLsn(region, log);
+      return { log, lsn, ...(shippedLsn === undefined ? {} : { shippedLsn }), acknowledgedLsn };
+    });
   }
 
   /** Never aborted: a draft's number is only free again once it is certain that it was not written. */
   async #write(draft: OpDraft<Promise<Submitted>>): Promise<Submitted> {
     const clock = this.#clock;
     try {
-      const written = await this.#attached().append(
-        this.channel,
-        RECORD_SESSION_OP,
-        (writer, _lsn, log) => draft.encode(writer, log, clock.tick()),
+      const written = await this.#attached().append(this.channel, RECORD_SESSION_OP, (writer, _lsn, log) =>
+        draft.encode(writer, log, clock.tick()),
       );
       draft.settle(true);
       return { outcome: "applied", effectId: draft.effectId, position: draft.position, written };
@@ -202,7 +215,8 @@ export class SessionReplicationBridge implements Replicated {
   }
 
   #attached(): Replication {
-    if (this.#replication === undefined) throw new TypeError("The bridge is not attached to a replication yet");
+    if (this.#replication === undefined)
+      throw new TypeError("The bridge is not attached to a replication yet");
     return this.#replication;
   }
 }
@@ -212,6 +226,7 @@ function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefin
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
     signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
@@ -222,7 +237,11 @@ function isRolled(error: unknown): boolean {
 }
 
 function rolled(): ReplicationError {
-  return new ReplicationError("EPOCH_ROLLED", "Cannot write: the log ended again and again while the write waited", {
-    retryable: true,
-  });
+  return new ReplicationError(
+    "EPOCH_ROLLED",
+    "Cannot write: the log ended again and again while the write waited",
+    {
+      retryable: true,
+    },
+  );
 }

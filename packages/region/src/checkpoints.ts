@@ -1,0 +1,98 @@
+import type { Hasher } from "@tidemark/core";
+import { CoreError } from "@tidemark/core";
+import type { SessionReplicationBridge } from "@tidemark/session-bridge";
+import type { SessionFold } from "@tidemark/session";
+import { readCheckpoint, WalError, writeCheckpoint } from "@tidemark/wal";
+import type { Checkpoint, Vector, Wal, WalFs } from "@tidemark/wal";
+import type { RegionLogger } from "./options.ts";
+
+/** What {@link Checkpoints} work with. */
+export interface CheckpointsOptions {
+  readonly fs: WalFs;
+  readonly dir: string;
+  readonly hasher: Hasher;
+  readonly wal: Wal;
+  readonly bridge: SessionReplicationBridge;
+  readonly fold: SessionFold;
+}
+
+/** Keeps the folded state on disk, so that a start replays only what came after it. */
+export class Checkpoints {
+  readonly #options: CheckpointsOptions;
+  /** What the newest one on disk holds. */
+  #stored: string = "";
+
+  constructor(options: CheckpointsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Restores a checkpoint, if it is one of these very logs and this version can read it; without it all is replayed.
+   *
+   * @returns what the restored state covers.
+   */
+  async restore(
+    checkpoint: Checkpoint | undefined,
+    logger: RegionLogger | undefined,
+  ): Promise<Vector | undefined> {
+    if (checkpoint === undefined) return undefined;
+    if (!(await this.#fits(checkpoint.vector))) {
+      logger?.warn({}, "The checkpoint is not of these logs: replaying them instead");
+      return undefined;
+    }
+    try {
+      this.#options.bridge.restore(checkpoint.body);
+    } catch (error) {
+      if (!(error instanceof CoreError)) throw error;
+      logger?.warn({ err: error }, "The checkpoint cannot be read: replaying the logs instead");
+      return undefined;
+    }
+    this.#stored = this.#mark(checkpoint.vector);
+    return checkpoint.vector;
+  }
+
+  /** Writes a checkpoint, unless the one on disk says the same. */
+  async write(vector: Vector): Promise<void> {
+    const { fs, dir, hasher, bridge } = this.#options;
+    const mark = this.#mark(vector);
+    if (mark === this.#stored) return;
+    await writeCheckpoint(fs, dir, hasher, { vector, body: bridge.snapshot() });
+    this.#stored = mark;
+  }
+
+  /** Whether every position is the end of a batch that is stored here: an older image of the logs has less. */
+  async #fits(vector: Vector): Promise<boolean> {
+    for (const { log: id, lsn, digest } of vector.entries()) {
+      const log = this.#options.wal.log(id);
+      if (log === undefined || log.durable.lsn < lsn) return false;
+      const held = lsn === log.durable.lsn ? log.durable.digest : await log.digestAt(lsn);
+      if (held === undefined || !digest.every((byte, at) => byte === held[at])) return false;
+    }
+    return true;
+  }
+
+  /** What a checkpoint taken now would say: the operations, and what of them is settled. */
+  #mark(vector: Vector): string {
+    const { counts, heldUnhides } = this.#options.fold;
+    const logs = vector
+      .entries()
+      .map(({ log, lsn }) => `${log.channel} ${log.region} ${log.shard} ${log.epoch} ${lsn}`);
+    return [...logs, counts.unstable, counts.unhidesPending, heldUnhides.length].join(", ");
+  }
+}
+
+/** The newest checkpoint of a directory; where none can be trusted, the logs are replayed from their beginning. */
+export async function findCheckpoint(
+  fs: WalFs,
+  dir: string,
+  hasher: Hasher,
+  logger: RegionLogger | undefined,
+): Promise<Checkpoint | undefined> {
+  try {
+    return await readCheckpoint(fs, dir, hasher);
+  } catch (error) {
+    if (!(error instanceof WalError) || error.code !== "WAL_BAD_FILE") throw error;
+    logger?.warn({ err: error }, "No checkpoint can be trusted: replaying the logs instead");
+    return undefined;
+  }
+}
