@@ -206,14 +206,13 @@ export class RegionEngine {
 
   /** Starts a session or, for a retry of the same start, finds it. */
   async startSession(id: string, user: string, options: StartOptions): Promise<Session> {
-    const { operationId } = options;
     const request: OpRequest = {
       kind: "start",
       user,
       agent: options.agent,
       metadata: options.metadata ?? {},
     };
-    const result = await this.write(id, request, operationId === undefined ? {} : { operationId });
+    const result = await this.write(id, request, options);
     if (result.outcome !== "refused") return new SessionHandle(this, id);
     if (result.reason === "OPERATION_CONFLICT") {
       throw new SessionError(

@@ -105,11 +105,10 @@ export interface ChangesOptions {
 }
 
 /** How a session begins. */
-export interface StartOptions {
+export interface StartOptions extends WriteOptions {
   readonly agent: string;
   /** Strings only; at most 16 KiB a value. */
   readonly metadata?: Readonly<Record<string, string>>;
-  readonly operationId?: string;
 }
 
 /** A user, across all sessions. */
