@@ -228,6 +228,7 @@ export class SessionAdmission<Outcome = unknown> {
       {
         ids: this.#fold.ids,
         place: (own, lane, tick) => this.#place(own, lane, tick),
+        foldedKey: (op) => this.#foldedKey(op),
         placed: (own) => this.#queued.place(own),
         settled: (own, ok) => this.#queued.remove(own, ok, kind, place),
       },
@@ -271,6 +272,13 @@ export class SessionAdmission<Outcome = unknown> {
     for (const hide of queued) dots.push(hide.effectBytes);
     dots.sort(compareBytes);
     return dots.filter((dot, at) => at === 0 || compareBytes(dots[at - 1] as Uint8Array, dot) !== 0);
+  }
+
+  /** Folding has hashed the operation already: nobody else can have written this number of an own lane. */
+  #foldedKey({ session, lane, seqno }: Op): Uint8Array | undefined {
+    const text = formatLane(lane);
+    const state = this.#fold.sessions.get(session)?.lanes.find((one) => one.text === text);
+    return state?.unstable?.get(seqno)?.key;
   }
 
   #highest(session: string, lane: RegionLane): number {

@@ -1,10 +1,12 @@
-import { ByteReader, ByteWriter, EFFECT_ID_BYTES, HASH_CONTEXTS } from "@tidemark/core";
+import { ByteReader, ByteWriter, EFFECT_ID_BYTES, HASH_CONTEXTS, HLC_BYTES } from "@tidemark/core";
 import type { Hasher } from "@tidemark/core";
 import { bytesOfHex, hexOf } from "./hex.ts";
 import type { Lane } from "./lane-id.ts";
 import { LANE_TAG_CLIENT, LANE_TAG_REGION, PRODUCER_BYTES } from "./op-codec.ts";
 import type { OpView } from "./op-view.ts";
 
+/** Up to this many bytes are copied by hand. */
+const SHORT_BYTES = 48;
 /** Bytes of an operation tag, and of a request digest. */
 export const OPERATION_TAG_BYTES = 8;
 
@@ -27,18 +29,18 @@ export class EffectIds {
    */
   keyOf(op: OpView): Uint8Array {
     const writer = this.#writer.reset();
-    const { laneBytes, clearBytes, sealedBytes } = op;
+    const { bytes, stampAt, clearAt, clearEnd, sealedAt } = op;
     textField(writer, op.session);
-    field(writer, laneBytes);
+    slice(writer, bytes, op.laneAt, op.laneEnd);
     writer.u32(8);
     writer.u64(op.seqno);
     // Four lengths of four bytes, the kind and the stamp.
-    writer.u32(27 + clearBytes.length + sealedBytes.length);
+    writer.u32(27 + (clearEnd - clearAt) + (bytes.length - sealedAt));
     writer.u32(1);
     writer.u8(op.kindCode);
-    field(writer, op.stampBytes);
-    field(writer, clearBytes);
-    field(writer, sealedBytes);
+    slice(writer, bytes, stampAt, stampAt + HLC_BYTES);
+    slice(writer, bytes, clearAt, clearEnd);
+    slice(writer, bytes, sealedAt, bytes.length);
     return this.#hasher.digest(HASH_CONTEXTS.idempotencyKey, writer.view(), EFFECT_ID_BYTES);
   }
 
@@ -96,6 +98,21 @@ const utf8 = new TextEncoder();
 function field(writer: ByteWriter, bytes: Uint8Array): void {
   writer.u32(bytes.length);
   writer.raw(bytes);
+}
+
+/** A field that is a part of other bytes. A short one is copied faster by hand than by a call into the engine. */
+function slice(writer: ByteWriter, bytes: Uint8Array, from: number, to: number): void {
+  const count = to - from;
+  writer.u32(count);
+  if (count > SHORT_BYTES) {
+    writer.raw(bytes.subarray(from, to));
+    return;
+  }
+  writer.reserve(count);
+  const into = writer.bytes;
+  let at = writer.length;
+  for (let index = from; index < to; index++) into[at++] = bytes[index] as number;
+  writer.length = at;
 }
 
 function textField(writer: ByteWriter, text: string): void {

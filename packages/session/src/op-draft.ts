@@ -20,6 +20,8 @@ export interface DraftDesk {
   readonly ids: EffectIds;
   /** Gives a draft its number, stamp and dots. */
   place(draft: OpDraft, lane: RegionLane, tick: Hlc): Op;
+  /** The idempotency key, if the operation was folded and the fold still holds it. */
+  foldedKey(op: Op): Uint8Array | undefined;
   /** The draft is in a batch that is being written. */
   placed(draft: OpDraft): void;
   settled(draft: OpDraft, ok: boolean): void;
@@ -116,9 +118,11 @@ export class OpDraft<Outcome = unknown> {
       return effect;
     }
     if (this.#sealed !== undefined) return this.#desk.ids.keyOf(this.#sealed);
-    // Hashed when it is asked for: most writes need it never.
+    const op = this.#encoded();
+    const folded = this.#desk.foldedKey(op);
+    if (folded !== undefined) return folded;
     const writer = new ByteWriter(256);
-    encodeOp(writer, this.#encoded());
+    encodeOp(writer, op);
     return this.#desk.ids.keyOf(decodeOp(writer.view()));
   }
 

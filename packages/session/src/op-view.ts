@@ -38,12 +38,16 @@ export class OpView {
   /** Offset of tag and digest (16 bytes), or -1. */
   readonly operationAt: number;
   readonly #flags: number;
-  readonly #laneAt: number;
-  readonly #stampAt: number;
-  readonly #clearAt: number;
-  readonly #clearEnd: number;
-  /** Equal to the length without a sealed part. */
-  readonly #sealedAt: number;
+  /** Offset of the lane. */
+  readonly laneAt: number;
+  /** Offset of the stamp. */
+  readonly stampAt: number;
+  /** Offset of the clear part. */
+  readonly clearAt: number;
+  /** Where the clear part ends. */
+  readonly clearEnd: number;
+  /** Offset of the sealed part, which goes to the end; equal to the length without one. */
+  readonly sealedAt: number;
   #session: string | undefined;
   #stamp: Hlc | undefined;
   #clear: OpContent["clear"] | undefined;
@@ -81,7 +85,7 @@ export class OpView {
       if (idBytes === 36 && isUuid(this.#session)) fail("Cannot accept a UUID as text", 3);
       at += idBytes;
     }
-    this.#laneAt = at;
+    this.laneAt = at;
     const client = (flags & OP_FLAG_CLIENT_LANE) !== 0;
     if (at < end && bytes[at] !== (client ? LANE_TAG_CLIENT : LANE_TAG_REGION))
       fail("Cannot accept the tag of the lane", at);
@@ -101,21 +105,21 @@ export class OpView {
     }
     if (seqno === 0) fail("Cannot read a number from 1", seqnoAt);
     this.seqno = seqno;
-    this.#stampAt = at;
+    this.stampAt = at;
     at += STAMP_AND_KEY_BYTES;
     const named = (flags & OP_FLAG_OPERATION) !== 0;
     this.operationAt = named ? at : -1;
     if (named) at += EFFECT_ID_BYTES;
-    if (at >= end) fail(`Cannot read the header: the operation ends at ${end}`, this.#stampAt);
+    if (at >= end) fail(`Cannot read the header: the operation ends at ${end}`, this.stampAt);
     let length = bytes[at++] as number;
     if (length >= 0x80) {
       const reader = new ByteReader(bytes, at - 1);
       length = reader.varint();
       at = reader.offset;
     }
-    this.#clearAt = at;
+    this.clearAt = at;
     at += length;
-    this.#clearEnd = at;
+    this.clearEnd = at;
     if ((flags & OP_FLAG_SEALED) !== 0 && at < end) {
       length = bytes[at++] as number;
       if (length >= 0x80) {
@@ -123,11 +127,11 @@ export class OpView {
         length = reader.varint();
         at = reader.offset;
       }
-      this.#sealedAt = at;
+      this.sealedAt = at;
       at += length;
     } else {
       if ((flags & OP_FLAG_SEALED) !== 0) fail("Cannot read the sealed part: the operation ends", at);
-      this.#sealedAt = end;
+      this.sealedAt = end;
     }
     if (at !== end)
       fail(`Cannot accept an operation of ${end} bytes: its parts end at ${at}`, Math.min(at, end));
@@ -139,15 +143,15 @@ export class OpView {
 
   /** The key that encrypts the sealed part; 0 for none. */
   get userKey(): number {
-    return u32(this.bytes, this.#stampAt + 10);
+    return u32(this.bytes, this.stampAt + 10);
   }
 
   get stamp(): Hlc {
     const { bytes } = this;
     return (this.#stamp ??= {
       wallMs: this.#wallMs(),
-      counter: u16be(bytes, this.#stampAt + 6),
-      clockId: u16be(bytes, this.#stampAt + 8),
+      counter: u16be(bytes, this.stampAt + 6),
+      clockId: u16be(bytes, this.stampAt + 8),
     });
   }
 
@@ -156,17 +160,19 @@ export class OpView {
     return (this.#flags & OP_FLAG_CLIENT_LANE) !== 0;
   }
 
+  /** Where the lane ends. */
+  get laneEnd(): number {
+    return this.laneAt + (this.clientOwned ? CLIENT_LANE_BYTES : REGION_LANE_BYTES);
+  }
+
   /** The lane's bytes: tag, region or producer, epoch; a view. */
   get laneBytes(): Uint8Array {
-    return this.bytes.subarray(
-      this.#laneAt,
-      this.#laneAt + (this.clientOwned ? CLIENT_LANE_BYTES : REGION_LANE_BYTES),
-    );
+    return this.bytes.subarray(this.laneAt, this.laneEnd);
   }
 
   /** Whether its lane has these bytes, without making anything. */
   laneIs(bytes: Uint8Array): boolean {
-    const from = this.#laneAt;
+    const from = this.laneAt;
     // The tag comes first and tells the length: no two lanes are a prefix of each other.
     for (let at = 0; at < bytes.length; at++) if (bytes[at] !== this.bytes[from + at]) return false;
     return true;
@@ -174,7 +180,7 @@ export class OpView {
 
   get lane(): Lane {
     const { bytes } = this;
-    const at = this.#laneAt + 1;
+    const at = this.laneAt + 1;
     if (this.clientOwned)
       return { producer: hexOf(bytes, at, PRODUCER_BYTES), epoch: u32(bytes, at + PRODUCER_BYTES) };
     return { region: (bytes[at] as number) | ((bytes[at + 1] as number) << 8), epoch: u32(bytes, at + 2) };
@@ -203,17 +209,17 @@ export class OpView {
 
   /** The stamp's ten bytes, a view. */
   get stampBytes(): Uint8Array {
-    return this.bytes.subarray(this.#stampAt, this.#stampAt + 10);
+    return this.bytes.subarray(this.stampAt, this.stampAt + 10);
   }
 
   /** The clear part's bytes, a view. */
   get clearBytes(): Uint8Array {
-    return this.bytes.subarray(this.#clearAt, this.#clearEnd);
+    return this.bytes.subarray(this.clearAt, this.clearEnd);
   }
 
   /** The sealed part's bytes, a view; empty without one. */
   get sealedBytes(): Uint8Array {
-    return this.bytes.subarray(this.#sealedAt);
+    return this.bytes.subarray(this.sealedAt);
   }
 
   /**
@@ -240,18 +246,18 @@ export class OpView {
 
   #readClear(): OpContent["clear"] {
     const kind = this.#knownKind();
-    if (kind === "signal") return new SignalView(this.bytes, this.#clearAt, this.#clearEnd, this.#wallMs());
-    return readClear(new ByteReader(this.bytes, this.#clearAt, this.#clearEnd), kind);
+    if (kind === "signal") return new SignalView(this.bytes, this.clearAt, this.clearEnd, this.#wallMs());
+    return readClear(new ByteReader(this.bytes, this.clearAt, this.clearEnd), kind);
   }
 
   #readSealed(): OpContent["sealed"] {
     const kind = this.#knownKind();
     if ((this.#flags & OP_FLAG_SEALED) === 0) {
       if (kind === "signal" || kind === "close") return {};
-      fail(`Cannot accept the kind ${kind} without a sealed part`, this.#sealedAt);
+      fail(`Cannot accept the kind ${kind} without a sealed part`, this.sealedAt);
     }
     if (this.userKey !== 0) throw new TypeError("Cannot read a part that is under a user's key");
-    return readSealed(new ByteReader(this.bytes, this.#sealedAt), kind);
+    return readSealed(new ByteReader(this.bytes, this.sealedAt), kind);
   }
 
   #knownKind(): OpKind {
@@ -262,7 +268,7 @@ export class OpView {
 
   #wallMs(): number {
     const { bytes } = this;
-    const at = this.#stampAt;
+    const at = this.stampAt;
     return u16be(bytes, at) * 0x1_0000_0000 + u16be(bytes, at + 2) * 0x1_0000 + u16be(bytes, at + 4);
   }
 }

@@ -62,6 +62,7 @@ export class SignalView implements SignalClear {
   readonly #at: number;
   readonly #end: number;
   readonly #wallMs: number;
+  #signalAt: number = 0;
   #timeAt: number = 0;
   #weightAt: number = 0;
 
@@ -73,13 +74,12 @@ export class SignalView implements SignalClear {
   }
 
   get entity(): string {
-    const from = this.#nameAt(this.#at);
-    return readText(this.#bytes, from, this.#nameEnd(this.#at));
+    return readText(this.#bytes, this.#nameAt(this.#at), this.#findSignal());
   }
 
   get signal(): string {
-    const at = this.#nameEnd(this.#at);
-    return readText(this.#bytes, this.#nameAt(at), this.#nameEnd(at));
+    const at = this.#findSignal();
+    return readText(this.#bytes, this.#nameAt(at), this.#findTime());
   }
 
   get eventTimeMs(): number {
@@ -123,8 +123,14 @@ export class SignalView implements SignalClear {
     return { entity: this.entity, signal: this.signal, eventTimeMs: this.eventTimeMs, weight: this.weight };
   }
 
+  /** Where the entity ends. */
+  #findSignal(): number {
+    if (this.#signalAt === 0) this.#signalAt = this.#nameEnd(this.#at);
+    return this.#signalAt;
+  }
+
   #findTime(): number {
-    if (this.#timeAt === 0) this.#timeAt = this.#nameEnd(this.#nameEnd(this.#at));
+    if (this.#timeAt === 0) this.#timeAt = this.#nameEnd(this.#findSignal());
     return this.#timeAt;
   }
 

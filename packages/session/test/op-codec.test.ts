@@ -128,13 +128,11 @@ const content = fc.oneof(
     sealed: fc.record({ bytes: fc.uint8Array({ maxLength: 300 }) }),
   }),
 );
-const anyOp: fc.Arbitrary<Op> = fc
-  .tuple(header, content)
-  .map(([{ operation, ...rest }, parts]) => ({
-    ...rest,
-    ...(operation === undefined ? {} : { operation }),
-    ...parts,
-  }));
+const anyOp: fc.Arbitrary<Op> = fc.tuple(header, content).map(([{ operation, ...rest }, parts]) => ({
+  ...rest,
+  ...(operation === undefined ? {} : { operation }),
+  ...parts,
+}));
 
 test("CORE-13 every operation reads as it was written, in the middle of a writer as at its start", () => {
   fc.assert(
