@@ -16,7 +16,7 @@ export function isUuid(text: string): boolean {
 }
 
 /** Texts of UUIDs read lately, a power of two of them: one session's operations come again and again. */
-const TEXTS = 1024;
+const TEXTS = 4096;
 const texts: string[] = Array.from({ length: TEXTS }, () => "");
 const words = new Int32Array(TEXTS * 4);
 
@@ -26,7 +26,7 @@ export function formatUuid(bytes: Uint8Array, offset: number): string {
   const b = word(bytes, offset + 4);
   const c = word(bytes, offset + 8);
   const d = word(bytes, offset + 12);
-  const slot = Math.imul(a ^ b ^ c ^ d, 0x9e37_79b1) >>> 22;
+  const slot = Math.imul(a ^ b ^ c ^ d, 0x9e37_79b1) >>> 20;
   const at = slot * 4;
   const known = texts[slot] as string;
   const same = words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d;

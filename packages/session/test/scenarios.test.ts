@@ -61,7 +61,7 @@ test("SES-9 hide in A, like in B, unhide in C that has not seen the hide: hidden
     expect([fold.user("ann").hidden(), fold.user("ann").withheld()]).toEqual([[], 0]);
 });
 
-test("SES-9 an unhide waits until every member's fold version knows its kind (scenario 49)", () => {
+test("SES-9 an unhide waits until every member's fold version knows its kind", () => {
   const [a, b] = [new TestRegion(1), new TestRegion(2)];
   started([a, b]);
   a.write("s", { kind: "hide", item: "e" });
