@@ -2,6 +2,7 @@
 // `node scripts/verify.mjs types knip` runs only the steps named.
 import { join } from "node:path";
 import { changesetStatus } from "./lib/changesets.mjs";
+import { absentFromDemo } from "./lib/demo-excerpt.mjs";
 import { findSecretsInTrackedFiles } from "./lib/hygiene.mjs";
 import { complaintsAbout, packAll } from "./lib/pack.mjs";
 import { root } from "./lib/root.mjs";
@@ -14,6 +15,7 @@ const STEPS = [
   ["manifests", () => exec(tool("sherif"), "--fail-on-warnings")],
   ["types", () => exec(tool("tsc"), "-p", "tsconfig.json")],
   ["build", build],
+  ["demo", demo],
   ["package picture", () => node("packages.mjs")],
   ["unused code", () => exec(tool("knip"))],
   ["requirements", async () => (await node("requirements.mjs", "--quiet")).trim().split("\n").at(-1)],
@@ -59,6 +61,12 @@ function node(script, ...args) {
 
 async function build() {
   await mustRun(tool("turbo"), ["run", "build"]);
+}
+
+async function demo() {
+  const absent = await absentFromDemo();
+  if (absent.length > 0)
+    throw new Error(`The README shows what the demo does not print:\n${absent.join("\n")}`);
 }
 
 async function tarballs() {
