@@ -32,36 +32,26 @@ export function percentile(values, fraction) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))];
 }
 
-const spread = (values) => ({
+export const spread = (values) => ({
   median: median(values),
   min: Math.min(...values),
   max: Math.max(...values),
 });
 
-/** Operations a second of a synchronous body, over at least `ms` milliseconds. */
+/**
+ * Operations a second of processor time of a synchronous body, over at least `ms` milliseconds: other jobs on the
+ * machine take turns, not cycles. Threads of the collector and of the compiler count.
+ */
 export function rate(body, opsPerCall, ms = 150) {
   const start = performance.now();
+  const before = process.cpuUsage();
   let calls = 0;
-  let elapsed = 0;
   do {
     body();
     calls += 1;
-    elapsed = performance.now() - start;
-  } while (elapsed < ms);
-  return (calls * opsPerCall * 1000) / elapsed;
-}
-
-/** The same for an asynchronous body. */
-export async function rateAsync(body, opsPerCall, ms = 250) {
-  const start = performance.now();
-  let calls = 0;
-  let elapsed = 0;
-  do {
-    await body();
-    calls += 1;
-    elapsed = performance.now() - start;
-  } while (elapsed < ms);
-  return (calls * opsPerCall * 1000) / elapsed;
+  } while (performance.now() - start < ms);
+  const { user, system } = process.cpuUsage(before);
+  return (calls * opsPerCall * 1e6) / (user + system);
 }
 
 /**
@@ -72,15 +62,7 @@ export async function rateAsync(body, opsPerCall, ms = 250) {
  * @param options.variants - Name to function; each returns one figure a round. The first is the subject.
  * @param options.goals - Name of a baseline to its goal as a ratio.
  */
-export async function compare({
-  row,
-  work,
-  unit,
-  lowerIsBetter = false,
-  variants,
-  goals,
-  rounds = ROUNDS,
-}) {
+export async function compare({ row, work, unit, lowerIsBetter = false, variants, goals, rounds = ROUNDS }) {
   const names = Object.keys(variants);
   const figures = Object.fromEntries(names.map((name) => [name, []]));
   for (const name of names) await variants[name](); // Warm up: compiled code, created files.

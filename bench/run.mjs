@@ -15,7 +15,9 @@ const wanted = new Set(process.argv.slice(2).map((name) => name.toUpperCase()));
 installPeers();
 build();
 
-const files = readdirSync(join(here, "rows")).filter((name) => name.endsWith(".mjs")).sort();
+const files = readdirSync(join(here, "rows"))
+  .filter((name) => name.endsWith(".mjs"))
+  .sort();
 const lines = [];
 for (const file of files) {
   const row = await import(pathToFileURL(join(here, "rows", file)).href);
@@ -38,7 +40,16 @@ function installPeers() {
   console.error("Installing the peers of the benchmarks ...");
   const { status } = spawnSync(
     "npx",
-    ["--yes", "--loglevel=error", `--package=${pnpm}`, "--", "pnpm", "install", "--frozen-lockfile", "--config.minimumReleaseAge=0"],
+    [
+      "--yes",
+      "--loglevel=error",
+      `--package=${pnpm}`,
+      "--",
+      "pnpm",
+      "install",
+      "--frozen-lockfile",
+      "--config.minimumReleaseAge=0",
+    ],
     { cwd: here, stdio: ["ignore", 2, 2], env: { ...process.env, CI: "true" } },
   );
   if (status !== 0) console.error("Some peers could not be installed: their rows are left out");
@@ -47,11 +58,20 @@ function installPeers() {
 }
 
 function build() {
-  const { status } = spawnSync(join(root, "node_modules", ".bin", "turbo"), ["run", "build", "--output-logs=errors-only"], {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
-    env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}`, TURBO_TELEMETRY_DISABLED: "1", TURBO_NO_UPDATE_NOTIFIER: "1" },
-  });
+  const { status } = spawnSync(
+    join(root, "node_modules", ".bin", "turbo"),
+    ["run", "build", "--output-logs=errors-only"],
+    {
+      cwd: root,
+      stdio: ["ignore", 2, 2],
+      env: {
+        ...process.env,
+        PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}`,
+        TURBO_TELEMETRY_DISABLED: "1",
+        TURBO_NO_UPDATE_NOTIFIER: "1",
+      },
+    },
+  );
   if (status !== 0) process.exit(status ?? 1);
 }
 
@@ -63,13 +83,20 @@ function printTable(rows) {
     `${figure(line.measured.median)} ${line.unit}`,
     line.baseline ?? "-",
     line.against === null ? "-" : figure(line.against.median),
-    line.ratio === null ? "-" : `${line.ratio.median.toFixed(2)} (${line.ratio.min.toFixed(2)}-${line.ratio.max.toFixed(2)})`,
+    line.ratio === null
+      ? "-"
+      : `${line.ratio.median.toFixed(2)} (${line.ratio.min.toFixed(2)}-${line.ratio.max.toFixed(2)})`,
     line.goal === null ? "-" : `${line.goalIs} ${line.goal}`,
     line.met === null ? "-" : line.met ? "yes" : "NO",
   ]);
   const widths = head.map((_, column) => Math.max(...[head, ...body].map((cells) => cells[column].length)));
   for (const cells of [head, ...body]) {
-    console.error(cells.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd());
+    console.error(
+      cells
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd(),
+    );
   }
   console.error(`\n${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`);
 }
