@@ -91,7 +91,9 @@ export class FoldEffects {
   }
 
   #start(session: SessionEntry, start: Parameters<SessionEntry["addStart"]>[0]): void {
+    const before = session.starts.length;
     if (session.addStart(start)) this.attach(session);
+    if (before > 0) this.#fold.counts.conflicts += session.starts.length - before;
   }
 
   /** Puts a session under the user that its start names. */

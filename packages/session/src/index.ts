@@ -3,6 +3,8 @@ export * from "./cursor.ts";
 export { EffectIds, formatEffectId, laneBytesOf, OPERATION_TAG_BYTES } from "./effect-id.ts";
 export * from "./effect-table.ts";
 export * from "./errors.ts";
+export type { FoldStats } from "./fold-counts.ts";
+export type { SessionFoldOptions, StableFrontier } from "./fold-options.ts";
 export * from "./idempotency-store.ts";
 export * from "./lane-id.ts";
 export * from "./limits.ts";
@@ -12,15 +14,7 @@ export * from "./op-kinds.ts";
 export * from "./op-request.ts";
 export { decodeOp, OpView } from "./op-view.ts";
 export * from "./op.ts";
-export {
-  type Applied,
-  type FoldStats,
-  type LogPlace,
-  SessionFold,
-  type SessionFoldOptions,
-  type StableFrontier,
-  type UnstableOps,
-} from "./session-fold.ts";
+export { type Applied, SessionFold } from "./session-fold.ts";
 export type { ForkedNumber } from "./session-entry.ts";
 export type {
   Annotation,
@@ -34,3 +28,4 @@ export * from "./ticket.ts";
 export type { TokenKey, TokenSeal, TokenTrust } from "./token.ts";
 export * from "./token-positions.ts";
 export { type UserSessionsOptions, UserView } from "./user-view.ts";
+export type { LogPlace, UnstableOps } from "./unstable-op.ts";

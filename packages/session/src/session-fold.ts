@@ -11,7 +11,9 @@ import {
 import { EffectIds } from "./effect-id.ts";
 import type { OpPosition } from "./effect-list.ts";
 import { EffectTable } from "./effect-table.ts";
+import type { SessionFoldOptions, StableFrontier } from "./fold-options.ts";
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
+import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
 import { FoldEffects } from "./fold-effects.ts";
 import { hexOf } from "./hex.ts";
 import { LaneState } from "./lane.ts";
@@ -22,62 +24,9 @@ import { decodeOp, isFoldable, OpView } from "./op-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
 import { StateDigest } from "./state-digest.ts";
-import { type UnstableOp, heldOf } from "./unstable-op.ts";
+import { heldOf, type LogPlace, type UnstableOp, type UnstableOps } from "./unstable-op.ts";
 import { UserEntry } from "./user-entry.ts";
 import { UserView } from "./user-view.ts";
-
-/** What a fold needs. */
-export interface SessionFoldOptions {
-  readonly hasher: Hasher;
-  /** 8 bytes that every region of the cluster shares: part of every tag and request digest. */
-  readonly clusterId: Uint8Array;
-  /** How a signal decays. @defaultValue 7 days */
-  readonly halfLifeMs?: number;
-  /** Bytes of one user's unstable operations kept for tickets. @defaultValue 65,536 */
-  readonly unstableBytesMax?: number;
-}
-
-/** How far every member has come: what is at or below it will never be seen for the first time again. */
-export interface StableFrontier {
-  lsnOf(log: LogId): number;
-  /** The smallest fold version of any member: an unhide waits until every member knows its kind. */
-  readonly foldVersionMin: number;
-}
-
-/** A record in a log. */
-export interface LogPlace {
-  readonly log: LogId;
-  readonly lsn: number;
-}
-
-/** A user's operations above the stability frontier. */
-export interface UnstableOps {
-  /** In the order in which they were applied here, one entry an operation; none if not complete. */
-  readonly ops: readonly (LogPlace & { readonly bytes: Uint8Array })[];
-  /** Whether all of them fitted. */
-  readonly complete: boolean;
-}
-
-/** What a fold has counted. */
-export interface FoldStats {
-  readonly sessions: number;
-  readonly users: number;
-  /** Different effects folded. */
-  readonly effects: number;
-  /** Operations that changed nothing because they, or their effect, were known. */
-  readonly duplicates: number;
-  /** Items hidden only because an unhide is not stable. */
-  readonly withheld: number;
-  readonly unhidesPending: number;
-  /** Operations kept for a version that can fold them. */
-  readonly unknown: number;
-  /** Records that are no operation of any version. */
-  readonly malformed: number;
-  readonly forks: number;
-  readonly conflicts: number;
-  /** Operations above the stability frontier. */
-  readonly unstable: number;
-}
 
 /** What became of a record. */
 export type Applied = "applied" | "duplicate" | "malformed";
@@ -100,21 +49,7 @@ export class SessionFold {
   readonly effects: EffectTable = new EffectTable((a, b) => this.#compareLanes(a, b));
   /** Unhides that are stable, but not every member knows their kind. */
   heldUnhides: UnstableOp[] = [];
-  readonly counts: {
-    effects: number;
-    duplicates: number;
-    withheld: number;
-    unhidesPending: number;
-    malformed: number;
-    unstable: number;
-  } = {
-    effects: 0,
-    duplicates: 0,
-    withheld: 0,
-    unhidesPending: 0,
-    malformed: 0,
-    unstable: 0,
-  };
+  readonly counts: FoldCounts = noCounts();
   readonly #hasher: Hasher;
   readonly #fold: FoldEffects;
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
@@ -159,7 +94,7 @@ export class SessionFold {
       if (known !== undefined && !known.stable) this.logs.queues[number]?.push(lsn, known);
       return "duplicate";
     }
-    if (place === "fork") session.forks.set(`${lane.text} ${op.seqno}`, { lane: lane.text, seqno: op.seqno });
+    if (place === "fork") this.#fork(session, lane, op.seqno);
     lane.add(op.seqno);
     this.#applyNew(op, session, lane, key, number, lsn);
     this.#digest.touch(session);
@@ -243,20 +178,7 @@ export class SessionFold {
   }
 
   stats(): FoldStats {
-    let [forks, conflicts, unknown] = [0, 0, 0];
-    for (const session of this.sessions.values()) {
-      forks += session.forks.size;
-      conflicts += session.conflicts.size + Math.max(0, session.starts.length - 1);
-      unknown += session.unknown.size;
-    }
-    return {
-      sessions: this.sessions.size,
-      users: this.users.size,
-      ...this.counts,
-      forks,
-      conflicts,
-      unknown,
-    };
+    return { sessions: this.sessions.size, users: this.users.size, ...this.counts };
   }
 
   /** 32 bytes that equal those of any fold of the same operations: {@link StateDigest}. */
@@ -341,7 +263,7 @@ export class SessionFold {
       });
       effect = added.index;
       isNew = added.isNew;
-      if (added.conflict) session.conflicts.add(hexOf(op.bytes, op.operationAt, 8));
+      if (added.conflict) this.#conflict(session, hexOf(op.bytes, op.operationAt, 8));
     }
     if (isNew) {
       session.effectCount += 1;
@@ -371,8 +293,23 @@ export class SessionFold {
     this.counts.unstable += 1;
     session.held.add(waiting, this.unstableBytesMax);
     if (folds) this.#fold.fold(op, waiting, position, isNew);
-    else session.unknown.set(hexOf(key), op.bytes.slice());
+    else {
+      session.unknown.set(hexOf(key), op.bytes.slice());
+      this.counts.unknown += 1;
+    }
     this.#note(session, waiting.hides, log, lsn);
+  }
+
+  #fork(session: SessionEntry, lane: LaneState, seqno: number): void {
+    const before = session.forks.size;
+    session.forks.set(`${lane.text} ${seqno}`, { lane: lane.text, seqno });
+    this.counts.forks += session.forks.size - before;
+  }
+
+  #conflict(session: SessionEntry, tag: string): void {
+    const before = session.conflicts.size;
+    session.conflicts.add(tag);
+    this.counts.conflicts += session.conflicts.size - before;
   }
 
   #settle(op: UnstableOp, frontier: StableFrontier): void {
@@ -452,14 +389,7 @@ export class SessionFold {
     this.lanes.length = 0;
     this.effects.clear();
     this.heldUnhides = [];
-    Object.assign(this.counts, {
-      effects: 0,
-      duplicates: 0,
-      withheld: 0,
-      unhidesPending: 0,
-      malformed: 0,
-      unstable: 0,
-    });
+    Object.assign(this.counts, noCounts());
     this.#digest = new StateDigest(this.#hasher);
   }
 }

@@ -163,6 +163,9 @@ export function readSession(reader: ByteReader, fold: SessionFold): void {
     session.unknown.set(hexOf(reader.view(EFFECT_ID_BYTES)), reader.prefixed().slice());
   }
   readPositions(reader, session.positions, fold);
+  fold.counts.conflicts += session.conflicts.size + Math.max(0, session.starts.length - 1);
+  fold.counts.forks += session.forks.size;
+  fold.counts.unknown += session.unknown.size;
   fold.attach(session);
 }
 

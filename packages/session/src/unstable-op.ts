@@ -1,3 +1,4 @@
+import type { LogId } from "@tidemark/core";
 import type { EffectList } from "./effect-list.ts";
 import type { LaneState } from "./lane.ts";
 import type { OpKind } from "./op-kinds.ts";
@@ -28,6 +29,20 @@ export interface UnstableOp {
   stable: boolean;
   /** Another operation of the same number. */
   twin: UnstableOp | undefined;
+}
+
+/** A record in a log. */
+export interface LogPlace {
+  readonly log: LogId;
+  readonly lsn: number;
+}
+
+/** A user's operations above the stability frontier. */
+export interface UnstableOps {
+  /** In the order in which they were applied here, one entry an operation; none if not complete. */
+  readonly ops: readonly (LogPlace & { readonly bytes: Uint8Array })[];
+  /** Whether all of them fitted. */
+  readonly complete: boolean;
 }
 
 /** What waits in one log for the stability frontier, in the order of the log. */

@@ -82,6 +82,8 @@ test("REP-12 a snapshot taken anywhere goes on as the fold it was taken of, and 
       second.restore(first.snapshot());
       expect(hex(second.snapshot())).toBe(hex(first.snapshot()));
       expect(hex(second.digest())).toBe(hex(first.digest()));
+      const { duplicates: _, malformed: __, ...counts } = first.stats();
+      expect(second.stats()).toMatchObject(counts);
       run(second, past, { order: course.order, frontiers: course.frontiers });
       expect(hex(second.digest())).toBe(hex(whole.digest()));
       for (const session of SESSIONS)

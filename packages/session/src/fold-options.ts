@@ -1,0 +1,19 @@
+import type { Hasher, LogId } from "@tidemark/core";
+
+/** What a fold needs. */
+export interface SessionFoldOptions {
+  readonly hasher: Hasher;
+  /** 8 bytes that every region of the cluster shares: part of every tag and request digest. */
+  readonly clusterId: Uint8Array;
+  /** How a signal decays. @defaultValue 7 days */
+  readonly halfLifeMs?: number;
+  /** Bytes of one user's unstable operations kept for tickets. @defaultValue 65,536 */
+  readonly unstableBytesMax?: number;
+}
+
+/** How far every member has come: what is at or below it will never be seen for the first time again. */
+export interface StableFrontier {
+  lsnOf(log: LogId): number;
+  /** The smallest fold version of any member: an unhide waits until every member knows its kind. */
+  readonly foldVersionMin: number;
+}
