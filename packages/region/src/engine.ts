@@ -227,7 +227,7 @@ export class RegionEngine {
   }
 
   userOf(session: string): User {
-    const user = this.fold.session(session)?.user;
+    const user = this.fold.sessions.get(session)?.user?.id;
     if (user === undefined) {
       throw new SessionError(
         "SESSION_UNKNOWN",

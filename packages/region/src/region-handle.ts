@@ -26,7 +26,7 @@ export class RegionHandle implements Region {
           options.user,
           options,
         ),
-      get: (id) => (engine.fold.session(id) === undefined ? undefined : new SessionHandle(engine, id)),
+      get: (id) => (engine.fold.sessions.has(id) ? new SessionHandle(engine, id) : undefined),
       resume: async (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
     };
     this.users = {
