@@ -11,16 +11,14 @@ export type RegionErrorCode =
   | "READ_ONLY"
   /** The directory belongs to another region or cluster. */
   | "REGION_FOREIGN_DIR"
-  /** The member lists of two regions differ in one version. */
+  /** The list of members here is another one than in a region that answered: the message has both. */
   | "MEMBERSHIP_MISMATCH"
   /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */
   | "REGION_DAMAGED"
   /** What a cursor or ticket covers has not arrived here before the deadline: `missing` says what. */
   | "NOT_YET_VISIBLE"
   /** A cursor or ticket names a position that this cluster never wrote. */
-  | "POSITION_UNKNOWN"
-  /** The session is not known here: start it, or resume with a cursor or ticket. */
-  | "SESSION_UNKNOWN";
+  | "POSITION_UNKNOWN";
 
 /** A position that a bearer has seen and this region has not. */
 export interface MissingPosition {

@@ -33,8 +33,7 @@ export class UserHandle implements User {
   async session(id: string, start?: StartOptions): Promise<Session> {
     const owner = this.#engine.fold.sessions.get(id)?.user?.id;
     if (owner === this.id) return new SessionHandle(this.#engine, id);
-    if (owner === undefined && start !== undefined)
-      return this.#engine.startSession(id, this.id, start);
+    if (owner === undefined && start !== undefined) return this.#engine.startSession(id, this.id, start);
     throw owner === undefined
       ? new SessionError("SESSION_UNKNOWN", `Cannot open session ${id}: its start is not known here`)
       : new SessionError("SESSION_EXISTS", `Cannot open session ${id}: it is another user's`);

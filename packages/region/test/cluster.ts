@@ -4,9 +4,31 @@ import { createInProcessNetwork } from "@tidemark/transport-inprocess";
 import type { InProcessNetwork } from "@tidemark/transport-inprocess";
 import type { Transport } from "@tidemark/transport";
 import { memoryFs } from "@tidemark/wal";
-import type { MemoryFs } from "@tidemark/wal";
+import type { MemoryFs, Timers, WalFs } from "@tidemark/wal";
 import { openRegion } from "../src/index.ts";
+import { processOf } from "./disk.ts";
 import type { Region, RegionOptions, RegionPlatform } from "../src/index.ts";
+
+const TIMERS: Timers = {
+  now: () => performance.now(),
+  setTimer: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** What a region alone needs of its machine; `eager` are timers whose time is up at once. */
+export function loneOptions(): RegionPlatform & { readonly fs: MemoryFs; readonly eager: Timers } {
+  return {
+    fs: memoryFs({ seed: 1 }),
+    volatile: false,
+    now: Date.now,
+    timers: TIMERS,
+    eager: { now: TIMERS.now, setTimer: (_, run) => TIMERS.setTimer(0, run) },
+    randomBytes: (count) => new Uint8Array(randomBytes(count)),
+    hasher: createBlake3Hasher(),
+  };
+}
 
 /** Regions of one in-process network over disks in memory; closed together. */
 export class Cluster implements AsyncDisposable {
@@ -15,7 +37,9 @@ export class Cluster implements AsyncDisposable {
   /** Milliseconds that a region's wall clock is off. */
   readonly skewMs: Map<string, number> = new Map();
   readonly #open: Map<string, Region> = new Map();
+  readonly #frozen: Map<string, number> = new Map();
   readonly #transports: Map<string, Transport> = new Map();
+  readonly #processes: Map<string, { die(): void }> = new Map();
   readonly #disks: Map<string, MemoryFs> = new Map();
 
   constructor(names: readonly string[]) {
@@ -65,37 +89,48 @@ export class Cluster implements AsyncDisposable {
     await this.#leave(name);
   }
 
-  /** Ends a region's process: what it has not synced may be lost, it says goodbye to nobody. */
-  async kill(name: string): Promise<void> {
-    this.disk(name).kill();
+  /** Ends a region's process: it says goodbye to nobody, and nothing it still does reaches the disk. */
+  async kill(name: string, how: () => void = () => this.disk(name).kill()): Promise<void> {
     const region = this.region(name);
+    this.#processes.get(name)!.die();
+    how();
     await this.#leave(name);
-    // Its handles are dead: nothing it still does reaches the disk.
-    await region.close().catch(() => undefined);
+    // Only so that its timers end. What waits for the disk waits for ever, as a dead process does.
+    void region.close().catch(() => undefined);
   }
 
   platform(name: string): RegionPlatform {
     return {
-      fs: this.disk(name),
+      fs: this.#process(name),
       // These disks outlive the regions.
       volatile: false,
-      now: () => Date.now() + (this.skewMs.get(name) ?? 0),
-      timers: {
-        now: () => performance.now(),
-        setTimer: (ms, run) => {
-          const timer = setTimeout(run, ms);
-          return () => clearTimeout(timer);
-        },
-      },
+      now: () => this.now(name),
+      timers: TIMERS,
       randomBytes: (count) => new Uint8Array(randomBytes(count)),
       hasher: createBlake3Hasher(),
     };
+  }
+
+  /** A region's wall clock. */
+  now(name: string): number {
+    return this.#frozen.get(name) ?? Date.now() + (this.skewMs.get(name) ?? 0);
+  }
+
+  /** Stops a region's wall clock. */
+  freeze(name: string): void {
+    this.#frozen.set(name, this.now(name));
   }
 
   /** Waits until every region holds what every other holds, and all of it is known to be everywhere. */
   async converged(): Promise<void> {
     const regions = [...this.#open.values()];
     await Promise.all(regions.map((region) => region.synced({ timeoutMs: 10_000 })));
+  }
+
+  #process(name: string): WalFs {
+    const process = processOf(this.disk(name));
+    this.#processes.set(name, process);
+    return process.fs;
   }
 
   async #leave(name: string): Promise<void> {
