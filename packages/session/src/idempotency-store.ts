@@ -7,41 +7,56 @@ export interface IdempotencyStoreOptions {
 }
 
 const NONE = 0xffff_ffff;
+/** Words of an entry: the key's four, its number, and the links. They lie together, because reading one touches all. */
+const ENTRY_WORDS = 7;
+const VALUE = 4;
+/** Toward the more recently used. */
+const NEWER = 5;
+/** Toward the less recently used. */
+const OLDER = 6;
 
 /**
  * The latest effect ids with a number each: a bounded LRU in typed arrays, off the JavaScript heap, O(1).
  *
- * Only a cache in front of what is durable: losing every entry changes nothing but speed. Keys are hashes
- * already, so the first word is the hash; linear probing over at most half-full slots, deletion by moving back.
+ * Only a cache in front of what is durable: losing every entry changes nothing but speed. Keys are hashes already, so
+ * their first word is the hash; linear probing over at most half-full slots, deletion by moving back. A slot also has
+ * bits of the key's second word, so that a key that is not held is nearly always told by its slot alone.
+ *
+ * @example
+ * ```ts
+ * const store = new IdempotencyStore({ entriesMax: 2 });
+ * const [a, b, c] = [1, 2, 3].map((byte) => new Uint8Array(16).fill(byte));
+ * store.set(a, 10);
+ * store.set(b, 20);
+ * assert.equal(store.get(a), 10); // Used: b is the oldest now.
+ * store.set(c, 30);
+ * assert.equal(store.get(b), undefined);
+ * ```
  */
 export class IdempotencyStore {
   readonly entriesMax: number;
-  readonly #words: Uint32Array;
-  readonly #values: Uint32Array;
-  /** Toward the more recently used. */
-  readonly #newer: Uint32Array;
-  /** Toward the less recently used. */
-  readonly #older: Uint32Array;
-  /** Entry + 1, or 0. */
+  readonly #entries: Uint32Array;
+  /** Entry + 1 in the low bits, bits of the key above; 0 is empty. */
   readonly #slots: Uint32Array;
   readonly #mask: number;
+  /** The bits of a slot that hold an entry. */
+  readonly #entryMask: number;
   #count: number = 0;
   #newest: number = NONE;
   #oldest: number = NONE;
 
   constructor(options: IdempotencyStoreOptions = {}) {
     const { entriesMax = 100_000 } = options;
-    guardUpTo(entriesMax, "entriesMax", 0x3fff_ffff);
+    guardUpTo(entriesMax, "entriesMax", 0x1fff_ffff);
     if (entriesMax < 1) throw new RangeError("entriesMax must be at least 1");
     this.entriesMax = entriesMax;
     let slots = 2;
     while (slots < entriesMax * 2) slots *= 2;
     this.#mask = slots - 1;
     this.#slots = new Uint32Array(slots);
-    this.#words = new Uint32Array(entriesMax * 4);
-    this.#values = new Uint32Array(entriesMax);
-    this.#newer = new Uint32Array(entriesMax);
-    this.#older = new Uint32Array(entriesMax);
+    // Half as many entries as slots at most, so their numbers from 1 have as many bits.
+    this.#entryMask = slots - 1;
+    this.#entries = new Uint32Array(entriesMax * ENTRY_WORDS);
   }
 
   /** Entries held. */
@@ -51,57 +66,45 @@ export class IdempotencyStore {
 
   /** Bytes of all arrays. */
   get byteLength(): number {
-    return (
-      this.#words.byteLength +
-      this.#values.byteLength +
-      this.#newer.byteLength +
-      this.#older.byteLength +
-      this.#slots.byteLength
-    );
+    return this.#entries.byteLength + this.#slots.byteLength;
   }
 
   /** The number of a key of 16 bytes, which becomes the most recently used; `undefined` if it is not held. */
   get(key: Uint8Array, offset: number = 0): number | undefined {
-    const entry = this.#find(
-      word(key, offset),
-      word(key, offset + 4),
-      word(key, offset + 8),
-      word(key, offset + 12),
-    );
-    if (entry === NONE) return undefined;
-    this.#use(entry);
-    return this.#values[entry];
+    const at = this.#find(key, offset, word(key, offset), word(key, offset + 4));
+    if (at === NONE) return undefined;
+    this.#use(at);
+    return this.#entries[at + VALUE];
   }
 
   /** Sets the number (u32) of a key of 16 bytes; the least recently used key makes room. */
   set(key: Uint8Array, value: number, offset: number = 0): void {
     const a = word(key, offset);
     const b = word(key, offset + 4);
-    const c = word(key, offset + 8);
-    const d = word(key, offset + 12);
-    let entry = this.#find(a, b, c, d);
-    if (entry !== NONE) {
-      this.#values[entry] = value;
-      this.#use(entry);
+    const entries = this.#entries;
+    let at = this.#find(key, offset, a, b);
+    if (at !== NONE) {
+      entries[at + VALUE] = value;
+      this.#use(at);
       return;
     }
     if (this.#count < this.entriesMax) {
-      entry = this.#count++;
+      at = this.#count++ * ENTRY_WORDS;
     } else {
-      entry = this.#oldest;
-      this.#unlink(entry);
-      this.#removeSlot(entry);
+      at = this.#oldest;
+      this.#unlink(at);
+      this.#removeSlot(at);
     }
-    const at = entry * 4;
-    this.#words[at] = a;
-    this.#words[at + 1] = b;
-    this.#words[at + 2] = c;
-    this.#words[at + 3] = d;
-    this.#values[entry] = value;
-    this.#link(entry);
-    let slot = a & this.#mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-    this.#slots[slot] = entry + 1;
+    entries[at] = a;
+    entries[at + 1] = b;
+    entries[at + 2] = word(key, offset + 8);
+    entries[at + 3] = word(key, offset + 12);
+    entries[at + VALUE] = value;
+    this.#link(at);
+    const mask = this.#mask;
+    let slot = a & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = (b & ~this.#entryMask) | (at / ENTRY_WORDS + 1);
   }
 
   /** Forgets everything. */
@@ -112,51 +115,63 @@ export class IdempotencyStore {
     this.#oldest = NONE;
   }
 
-  #find(a: number, b: number, c: number, d: number): number {
-    const words = this.#words;
+  /** Offset of the entry of a key, or `NONE`. */
+  #find(key: Uint8Array, offset: number, a: number, b: number): number {
     const mask = this.#mask;
+    const entryMask = this.#entryMask;
+    const entries = this.#entries;
     for (let slot = a & mask; ; slot = (slot + 1) & mask) {
       const held = this.#slots[slot] as number;
       if (held === 0) return NONE;
-      const at = (held - 1) * 4;
-      if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d)
-        return held - 1;
+      if (((held ^ b) & ~entryMask) !== 0) continue;
+      const at = ((held & entryMask) - 1) * ENTRY_WORDS;
+      if (
+        entries[at] === a &&
+        entries[at + 1] === b &&
+        entries[at + 2] === word(key, offset + 8) &&
+        entries[at + 3] === word(key, offset + 12)
+      ) {
+        return at;
+      }
     }
   }
 
-  #use(entry: number): void {
-    if (this.#newest === entry) return;
-    this.#unlink(entry);
-    this.#link(entry);
+  #use(at: number): void {
+    if (this.#newest === at) return;
+    this.#unlink(at);
+    this.#link(at);
   }
 
-  #link(entry: number): void {
-    this.#newer[entry] = NONE;
-    this.#older[entry] = this.#newest;
-    if (this.#newest === NONE) this.#oldest = entry;
-    else this.#newer[this.#newest] = entry;
-    this.#newest = entry;
+  #link(at: number): void {
+    const entries = this.#entries;
+    entries[at + NEWER] = NONE;
+    entries[at + OLDER] = this.#newest;
+    if (this.#newest === NONE) this.#oldest = at;
+    else entries[this.#newest + NEWER] = at;
+    this.#newest = at;
   }
 
-  #unlink(entry: number): void {
-    const newer = this.#newer[entry] as number;
-    const older = this.#older[entry] as number;
+  #unlink(at: number): void {
+    const entries = this.#entries;
+    const newer = entries[at + NEWER] as number;
+    const older = entries[at + OLDER] as number;
     if (newer === NONE) this.#newest = older;
-    else this.#older[newer] = older;
+    else entries[newer + OLDER] = older;
     if (older === NONE) this.#oldest = newer;
-    else this.#newer[older] = newer;
+    else entries[older + NEWER] = newer;
   }
 
   /** Moves later entries of the run back, so that no tombstone is left. */
-  #removeSlot(entry: number): void {
+  #removeSlot(at: number): void {
     const slots = this.#slots;
     const mask = this.#mask;
-    let hole = (this.#words[entry * 4] as number) & mask;
-    while (slots[hole] !== entry + 1) hole = (hole + 1) & mask;
+    const number = at / ENTRY_WORDS + 1;
+    let hole = (this.#entries[at] as number) & mask;
+    while (((slots[hole] as number) & this.#entryMask) !== number) hole = (hole + 1) & mask;
     for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
       const held = slots[slot] as number;
       if (held === 0) break;
-      const home = (this.#words[(held - 1) * 4] as number) & mask;
+      const home = (this.#entries[((held & this.#entryMask) - 1) * ENTRY_WORDS] as number) & mask;
       if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
       slots[hole] = held;
       hole = slot;
