@@ -12,7 +12,7 @@ import { mustRun } from "./lib/run.mjs";
 const npm = process.platform === "win32" ? "npm.cmd" : "npm";
 const packed = new Map((await packAll()).map((one) => [one.name, one]));
 
-console.log("package".padEnd(24), "tarball".padStart(10), "installed".padStart(11), " packages  example");
+console.log("package".padEnd(32), "tarball".padStart(10), "installed".padStart(11), " packages  example");
 let failed = false;
 const wanted = process.argv.slice(2);
 for (const one of packed.values()) {
@@ -27,7 +27,7 @@ for (const one of packed.values()) {
     failed ||= !example.ok;
     const columns = [kilobytes(lstatSync(one.tarball).size), kilobytes(size)];
     console.log(
-      one.name.padEnd(24),
+      one.name.padEnd(32),
       columns[0].padStart(10),
       columns[1].padStart(11),
       String(count).padStart(9),
