@@ -120,20 +120,19 @@ function attempt<T>(what: string, work: () => T): T {
   }
 }
 
-/** A directory that is gone when the run is over, also when it is interrupted. */
+/** A directory that is gone when the run is over, also when it fails or is interrupted. */
 function temporaryDirectory(): { readonly dir: string; readonly remove: () => void } {
   const dir = mkdtempSync(join(tmpdir(), "tidemark-demo-"));
-  const removeNow = (): void => rmSync(dir, { recursive: true, force: true });
-  const onSignal = (signal: NodeJS.Signals): void => {
-    removeNow();
-    process.exit(128 + constants.signals[signal]);
-  };
+  const removeNow = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+  const exit = (signal: NodeJS.Signals): void => process.exit(128 + constants.signals[signal]);
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of signals) process.on(signal, exit);
+  process.on("exit", removeNow);
   return {
     dir,
     remove: () => {
-      for (const signal of signals) process.off(signal, onSignal);
+      for (const signal of signals) process.off(signal, exit);
+      process.off("exit", removeNow);
       removeNow();
     },
   };

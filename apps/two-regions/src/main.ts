@@ -17,7 +17,8 @@ const MEMBERS = { version: 1, regions: { "us-east": 1, "eu-west": 2, "ap-south":
 
 /** Opens the cluster in a directory: a directory for each region below it. */
 export async function openCluster(dir: string): Promise<Cluster> {
-  const network = createInProcessNetwork();
+  // A line of a recording has at most 1 MiB, and an operation travels in one frame.
+  const network = createInProcessNetwork({ frameBytesMax: 2 * 1024 * 1024 });
   const regions: Region[] = [];
   const close = async (): Promise<void> => {
     for (const region of regions) await region.close();

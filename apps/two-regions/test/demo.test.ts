@@ -31,7 +31,7 @@ function rounded(key: string, value: unknown): unknown {
 const utf8 = new TextEncoder();
 const start = { op: "start", session: "s", user: "u", agent: "a" };
 
-describe("APP-1 APP-3 the demo as a process", () => {
+describe("APP-1 APP-3 the demo as a process", { timeout: 120_000 }, () => {
   let dir = "";
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "two-regions-test-"));
@@ -147,6 +147,16 @@ describe("APP-1 APP-3 the demo as a process", () => {
     ["a directory of something else", ["--dir", "src"]],
   ])("exits with 2 and one line on standard error for %s", async (_, args) => {
     failsWithOneLine(await demo(args));
+  });
+
+  test("removes its temporary directory, also when it is interrupted", async () => {
+    const stdin = textOf(someOperations(3, 200));
+    const env = { TMPDIR: dir, TMP: dir, TEMP: dir };
+    expect(await demo(["--json"], { stdin, env })).toMatchObject({ status: 0 });
+    expect(readdirSync(dir).filter((name) => name.startsWith("tidemark-"))).toEqual([]);
+    const interrupted = await demo([], { stdin, env, killAt: /is cut/, signal: "SIGTERM" });
+    expect(interrupted).toMatchObject({ status: 128 + 15 });
+    expect(readdirSync(dir).filter((name) => name.startsWith("tidemark-"))).toEqual([]);
   });
 
   test("refuses a directory of another recording or seed, and changes nothing in it", async () => {

@@ -16,14 +16,16 @@ export interface Outcome {
 export interface DemoOptions {
   readonly stdin?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Kills the process, as hard as it goes, at the first line of standard output that matches. */
+  /** Kills the process, as hard as it goes, at each line of standard output that matches. */
   readonly killAt?: RegExp;
+  /** What `killAt` sends. */
+  readonly signal?: NodeJS.Signals;
 }
 
 /** Runs the demo from source in a process of its own. */
 export function demo(
   args: readonly string[],
-  { stdin = "", env = {}, killAt }: DemoOptions = {},
+  { stdin = "", env = {}, killAt, signal = "SIGKILL" }: DemoOptions = {},
 ): Promise<Outcome> {
   const child = spawn(
     process.execPath,
@@ -37,7 +39,7 @@ export function demo(
   const stderr: string[] = [];
   createInterface(child.stdout).on("line", (line) => {
     stdout.push(`${line}\n`);
-    if (killAt?.test(line)) child.kill("SIGKILL");
+    if (killAt?.test(line)) child.kill(signal);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => stderr.push(text));
   // It may end before it has read everything.
