@@ -26,7 +26,8 @@ const JOIN_TIMEOUT_MS = 2_000;
 const JOIN_PAUSE_MS = { min: 50, max: 2_000 };
 /** What a frame needs besides the batch, generously. */
 const FRAME_ROOM_BYTES = 4096;
-const BATCH_BYTES_MAX = 1020 * 1024;
+/** One operation of the greatest size fits, if the medium's frames are wide enough. */
+const BATCH_BYTES_MAX: number = OP_BYTES_MAX + FRAME_ROOM_BYTES;
 
 /** Who a region is, once its options were checked. */
 interface Identity {

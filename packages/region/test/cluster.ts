@@ -42,7 +42,10 @@ export class Cluster implements AsyncDisposable {
   readonly #processes: Map<string, { die(): void }> = new Map();
   readonly #disks: Map<string, MemoryFs> = new Map();
 
-  constructor(names: readonly string[]) {
+  readonly #signed: boolean;
+
+  constructor(names: readonly string[], options: { readonly signed?: boolean } = {}) {
+    this.#signed = options.signed ?? true;
     this.members = { version: 1, regions: Object.fromEntries(names.map((name, index) => [name, index + 1])) };
   }
 
@@ -70,9 +73,9 @@ export class Cluster implements AsyncDisposable {
 
   async open(name: string, options: Partial<RegionOptions> = {}): Promise<Region> {
     const transport = options.transport ?? this.network.join(name);
-    const { clusterKey } = this.network;
+    const key = this.#signed ? { clusterKey: this.network.clusterKey } : {};
     const region = await openRegion(
-      { name, members: this.members, dir: "data", clusterKey, ...options, transport },
+      { name, members: this.members, dir: "data", ...key, ...options, transport },
       this.platform(name),
     ).catch(async (error: unknown) => {
       await transport.close();
