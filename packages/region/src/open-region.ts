@@ -3,6 +3,7 @@ import type { RegionId } from "@tidemark/core";
 import { joinCluster, ReplicationError } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
 import { TransportError } from "@tidemark/transport";
+import { OP_BYTES_MAX } from "@tidemark/session";
 import { openWal } from "@tidemark/wal";
 import { findCheckpoint } from "./checkpoints.ts";
 import { openRegionClock } from "./clock.ts";

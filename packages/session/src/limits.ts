@@ -7,7 +7,7 @@ export const TEXT_BYTES_MAX: number = 16 * 1024;
 /** Bytes of one `app` operation. */
 export const APP_BYTES_MAX: number = 256 * 1024;
 /** Entries of a session's metadata. */
-export const METADATA_COUNT_MAX = 64;
+export const METADATA_COUNT_MAX: number = 128 * 1024;
 /** Bytes of a whole operation: a start with the most metadata fits. */
 export const OP_BYTES_MAX: number = 2 * 1024 * 1024;
 /** How far above the high-water mark of its lane a client's number may be. */
