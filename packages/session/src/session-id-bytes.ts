@@ -4,6 +4,7 @@ import { hexOf } from "./hex.ts";
 export const UUID_BYTES = 16;
 const UUID_UNITS = 36;
 const NO_DIGIT = 0xff;
+const HYPHEN = 0x2d;
 
 /** The value of a lower-case hexadecimal digit by its character code. */
 const DIGIT: Uint8Array = new Uint8Array(128).fill(NO_DIGIT);
@@ -44,23 +45,33 @@ export function formatUuid(bytes: Uint8Array, offset: number): string {
 /** Writes the 16 bytes of a UUID's text at `offset`; returns whether it is one, and what it wrote is only good then. */
 export function writeUuid(text: string, bytes: Uint8Array, offset: number): boolean {
   if (text.length !== UUID_UNITS) return false;
-  let at = offset;
-  let bits = 0;
-  for (let unit = 0; unit < UUID_UNITS; unit += 2) {
-    if (unit === 8 || unit === 13 || unit === 18 || unit === 23) {
-      if (text.charCodeAt(unit) !== 0x2d) return false;
-      unit += 1;
-    }
-    const high = digit(text.charCodeAt(unit));
-    const low = digit(text.charCodeAt(unit + 1));
-    bits |= high | low;
-    bytes[at++] = (high << 4) | low;
-  }
+  const hyphens =
+    (text.charCodeAt(8) ^ HYPHEN) |
+    (text.charCodeAt(13) ^ HYPHEN) |
+    (text.charCodeAt(18) ^ HYPHEN) |
+    (text.charCodeAt(23) ^ HYPHEN);
+  if (hyphens !== 0) return false;
+  let bits = writeHex(text, 0, bytes, offset, 4);
+  bits |= writeHex(text, 9, bytes, offset + 4, 2);
+  bits |= writeHex(text, 14, bytes, offset + 6, 2);
+  bits |= writeHex(text, 19, bytes, offset + 8, 2);
+  bits |= writeHex(text, 24, bytes, offset + 10, 6);
   return bits < 16;
 }
 
-function digit(code: number): number {
-  return code < 128 ? (DIGIT[code] as number) : NO_DIGIT;
+/** Writes `count` bytes of digits; 16 or more says that one was none. */
+function writeHex(text: string, from: number, bytes: Uint8Array, at: number, count: number): number {
+  let bits = 0;
+  for (let index = 0; index < count; index++) {
+    const first = text.charCodeAt(from + 2 * index);
+    const second = text.charCodeAt(from + 2 * index + 1);
+    const high = DIGIT[first & 0x7f] as number;
+    const low = DIGIT[second & 0x7f] as number;
+    // Beyond ASCII the table was asked for another character.
+    bits |= high | low | ((first | second) & ~0x7f);
+    bytes[at + index] = (high << 4) | low;
+  }
+  return bits;
 }
 
 function word(bytes: Uint8Array, at: number): number {
