@@ -50,6 +50,9 @@ export class GroupPlayer {
     // It has been started later in the recording, by an earlier run: submitted now it would be accepted.
     if (refusal === "not-started" && this.#device.region.sessions.get(operation.session) !== undefined)
       return;
+    // What refuses it may be known to nobody but the device: whoever owns the session hands in the ticket first.
+    const owner = this.#shared.model.sessions.get(operation.session)?.user;
+    if (owner !== undefined) await this.#enter(owner);
     const { outcome } = await submit(this.#device.region, operation, this.#submitOptions(line));
     if (outcome !== "refused") this.#shared.tally.unexpectedAccepts++;
   }

@@ -23,6 +23,9 @@ interface Op {
   readonly observed: readonly string[];
 }
 
+/** A ticket stands alone with this many operations that are not everywhere yet. */
+const TICKET_OPS_MAX = 5;
+
 type Fields = Record<string, unknown>;
 
 interface Change {
@@ -185,7 +188,8 @@ class RegionDouble {
           : [],
       ticket: () => {
         const ops = [...this.ops.values()].filter((op) => op.user === id);
-        return { complete: ops.length % 7 !== 3, toString: () => JSON.stringify(ops) };
+        const unstable = ops.filter((op) => !this.all.every((region) => region.ops.has(op.effectId)));
+        return { complete: unstable.length <= TICKET_OPS_MAX, toString: () => JSON.stringify(ops) };
       },
     };
   }

@@ -21,7 +21,7 @@ export function someOperations(seed: number, count: number, users = 4): object[]
     const draw = (topic: number, below: number): number =>
       Math.floor(chance(seed, 100 + topic, index) * below);
     const word = (topic: number): string => WORDS[draw(topic, WORDS.length)]!;
-    const kind = draw(1, 20);
+    const kind = draw(1, 21);
     if (open.length === 0 || kind === 0) {
       const session = `s${started++}`;
       open.push(session);
@@ -35,6 +35,8 @@ export function someOperations(seed: number, count: number, users = 4): object[]
     }
     const session = open[draw(6, open.length)]!;
     if (kind === 1) return { op: "close", session };
+    // Users who share an id have to be played in one order.
+    if (kind === 20) return { op: "start", session, user: `user ${draw(19, users)}`, agent: "second" };
     if (kind === 2) return { op: "search", session, query: word(7) };
     if (kind <= 4) return { op: "prefer", session, key: word(8), value: word(9) };
     if (kind <= 7) return { op: "annotate", session, text: `${word(10)} ${index}`, entity: word(11) };

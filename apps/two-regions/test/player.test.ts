@@ -59,6 +59,12 @@ describe("APP-1 the player", () => {
     },
   );
 
+  test("SES-14 leaves a device where it is while its ticket does not stand alone", async () => {
+    const reports = await Promise.all([1, 2, 3, 4, 5].map((seed) => play({ seed })));
+    expect(reports.some(({ roam }) => roam.deferred > 0)).toBe(true);
+    expect(reports.every(({ ok }) => ok)).toBe(true);
+  });
+
   test.each([1, 40, 150, 260, 299])("goes on where it was killed, after %i operations", async (killAfter) => {
     const cluster = openDouble();
     await expect(play({ cluster, killAfter })).rejects.toThrow("killed");
