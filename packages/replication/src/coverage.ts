@@ -31,6 +31,27 @@ export class Coverage {
   }
 
   /**
+   * Positions that are gone: their epoch is over, and every member, this one included, has said so and lacks them.
+   * Whoever knows of a later epoch has got of the earlier one all it had by then.
+   */
+  lost(need: CoverageNeed): CoveragePosition[] {
+    const { state, peers } = this.#options;
+    const vectors = [state.vector(), ...[...peers.all()].map(({ reported }) => reported)];
+    return this.missing(need).filter((position) => {
+      const id = this.#log(position);
+      return vectors.every(
+        (vector) =>
+          vector.lsnOf(id) < position.lsn &&
+          vector
+            .entries()
+            .some(
+              ({ log }) => log.region === id.region && log.channel === id.channel && log.epoch > id.epoch,
+            ),
+      );
+    });
+  }
+
+  /**
    * Refuses a need that no waiting can meet.
    *
    * @throws {@link ReplicationError} `POSITION_UNKNOWN`: a region nobody knows, or more of the log this

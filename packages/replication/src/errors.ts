@@ -20,6 +20,8 @@ export type ReplicationErrorCode =
   | "NO_MEMBER_ANSWERED"
   /** A position names a region nobody knows, or more of this region's own log than was ever written. */
   | "POSITION_UNKNOWN"
+  /** A position is beyond the end of an epoch that is over, and no member has it: it is gone. */
+  | "POSITION_LOST"
   /** A peer answered, and its answer is a refusal. */
   | "REQUEST_REFUSED"
   /** The replication was closed. */

@@ -46,6 +46,8 @@ export interface OwnLogsOptions {
 export class OwnLogs {
   readonly #options: OwnLogsOptions;
   readonly #channels: Map<Channel, OwnChannel> = new Map();
+  /** The highest epoch that was tried: one whose opening failed may have left a file of its name. */
+  #epochTried: number = 0;
 
   constructor(options: OwnLogsOptions) {
     this.#options = options;
@@ -181,7 +183,7 @@ export class OwnLogs {
       others,
       confirmedBy: own.confirmedBy,
       contradicted: own.contradicted,
-      highestEpoch: Math.max(this.highestEpoch(), highestEpochAtPeers()),
+      highestEpoch: Math.max(this.highestEpoch(), highestEpochAtPeers(), this.#epochTried),
       wallMs: wallClock(),
     });
     let log: Log;
@@ -192,6 +194,7 @@ export class OwnLogs {
     } else {
       const previous = this.#newest(channel);
       const { epoch } = decision;
+      this.#epochTried = epoch;
       log = await wal.openEpoch({
         region: self,
         shard,

@@ -106,8 +106,16 @@ export class RegionReplication implements Replication {
     const { coverage } = this.#parts;
     options.signal?.throwIfAborted();
     coverage.requirePossible(need);
-    if (await this.#until(() => coverage.missing(need).length === 0, options)) return "covered";
-    return coverage.missing(need);
+    await this.#until(() => coverage.missing(need).length === 0 || coverage.lost(need).length > 0, options);
+    const [lost] = coverage.lost(need);
+    if (lost !== undefined) {
+      throw new ReplicationError(
+        "POSITION_LOST",
+        `Cannot wait for LSN ${lost.lsn} of epoch ${lost.epoch} of region ${lost.region}: that epoch is over, and no member has it`,
+      );
+    }
+    const missing = coverage.missing(need);
+    return missing.length === 0 ? "covered" : missing;
   }
 
   async acknowledged(

@@ -87,7 +87,8 @@ export interface Replication {
    * Waits until all positions are applied here.
    *
    * @returns `"covered"`, or at the deadline what is missing.
-   * @throws ReplicationError `POSITION_UNKNOWN` at once when no waiting can help.
+   * @throws ReplicationError `POSITION_UNKNOWN` at once when no waiting can help, `POSITION_LOST` once every member
+   * has said that it lacks a position of an epoch that is over.
    */
   covered(need: CoverageNeed, options: WaitOptions): Promise<"covered" | readonly CoveragePosition[]>;
   /** Waits until `remote` other members acked a position, or until it is stable (`"all"`). False: not confirmed yet. */
