@@ -154,7 +154,11 @@ export class SessionFold {
   unstableOps(user: string): UnstableOps {
     const entry = this.users.get(user);
     if (entry === undefined) return { ops: [], complete: true };
-    const found = new Set<UnstableOp>(entry.unstableHides);
+    // Told by counts where they suffice: a user may have thousands of sessions.
+    const { held, unstableHides } = entry;
+    if (held.missing > 0) return { ops: [], complete: false };
+    if (held.bytes === 0 && unstableHides.size === 0) return { ops: [], complete: true };
+    const found = new Set<UnstableOp>(unstableHides);
     for (const session of entry.sessions.values()) {
       for (const op of heldOf(session)) if (!op.stable) found.add(op);
     }
