@@ -18,7 +18,9 @@ export type RegionErrorCode =
   /** What a cursor or ticket covers has not arrived here before the deadline: `missing` says what. */
   | "NOT_YET_VISIBLE"
   /** A cursor or ticket names a position that this cluster never wrote. */
-  | "POSITION_UNKNOWN";
+  | "POSITION_UNKNOWN"
+  /** What a cursor or ticket covers was lost with a disk and is nowhere: `missing` says from where to go on. */
+  | "POSITION_LOST";
 
 /** A position that a bearer has seen and this region has not. */
 export interface MissingPosition {
@@ -38,7 +40,7 @@ export interface RegionErrorOptions extends TidemarkErrorOptions {
 /** An expected failure of `@tidemark/region`. */
 export class RegionError extends TidemarkError<RegionErrorCode> {
   override readonly name = "RegionError";
-  /** What has not arrived, for `NOT_YET_VISIBLE`. */
+  /** What has not arrived, for `NOT_YET_VISIBLE`, or never will, for `POSITION_LOST`. */
   readonly missing: readonly MissingPosition[];
 
   constructor(code: RegionErrorCode, message: string, options: RegionErrorOptions = {}) {

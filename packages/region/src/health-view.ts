@@ -15,7 +15,7 @@ export interface HealthSources {
 export function drawHealth({ parts, running, closed, problem, refused }: HealthSources): RegionHealth {
   const { wal, options, transport } = parts;
   const replication = running?.replication.health();
-  const counts = running?.fold.counts;
+  const counts = running?.fold.stats();
   const log = (channel: "signals" | "sessions"): ReturnType<typeof wal.log> => {
     const id = running?.replication.ownLog(channel);
     return id === undefined ? undefined : wal.log(id);
@@ -40,6 +40,9 @@ export function drawHealth({ parts, running, closed, problem, refused }: HealthS
     duplicatesBy,
     refused: Object.fromEntries(refused),
     withheld: counts?.withheld ?? 0,
+    forks: counts?.forks ?? 0,
+    conflicts: counts?.conflicts ?? 0,
+    unknownOps: counts?.unknown ?? 0,
     unhidesPending: counts?.unhidesPending ?? 0,
     walSegments: closed ? 0 : wal.segmentCount(),
     durableLsn: { signals: log("signals")?.durable.lsn ?? 0, sessions: sessions?.durable.lsn ?? 0 },

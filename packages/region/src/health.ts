@@ -17,6 +17,11 @@ export interface RegionHealth {
   readonly refused: Readonly<Record<string, number>>;
   /** Items that stay hidden only because an unhide is not known everywhere yet. */
   readonly withheld: number;
+  /** Numbers of a session that two operations claim, and other conflicts: each is in its session's `conflicts`. */
+  readonly forks: number;
+  readonly conflicts: number;
+  /** Operations kept for a version that can fold them. */
+  readonly unknownOps: number;
   /** Unhides that wait for stability. */
   readonly unhidesPending: number;
   readonly walSegments: number;

@@ -1,9 +1,11 @@
 import { shardId } from "@tidemark/core";
 import type { Hasher, LogId } from "@tidemark/core";
+import { ReplicationError } from "@tidemark/replication";
 import type { ClusterKey, CoverageNeed, Replication } from "@tidemark/replication";
 import { Cursor, decodeCursor, decodeTicket, encodeCursor, encodeTicket, Ticket } from "@tidemark/session";
 import type { SessionFold, TokenPosition } from "@tidemark/session";
 import { RegionError } from "./errors.ts";
+import type { MissingPosition } from "./errors.ts";
 import { REGION_DEFAULTS } from "./options.ts";
 import type { RegionOptions } from "./options.ts";
 import type { ResumeOptions } from "./region.ts";
@@ -94,24 +96,17 @@ export class RegionTokens {
   async covered(need: CoverageNeed, options: ResumeOptions): Promise<void> {
     const { replication } = this.#options;
     const { timeoutMs = REGION_DEFAULTS.resumeTimeoutMs, signal } = options;
-    const missing = await replication.covered(
-      need,
-      signal === undefined ? { timeoutMs } : { timeoutMs, signal },
-    );
+    const wait = signal === undefined ? { timeoutMs } : { timeoutMs, signal };
+    const missing = await replication.covered(need, wait).catch((error: unknown) => {
+      if (!(error instanceof ReplicationError) || error.code !== "POSITION_LOST") throw error;
+      throw new RegionError("POSITION_LOST", error.message, { cause: error, missing: this.#missing(need) });
+    });
     if (missing !== "covered") throw this.notYetVisible(missing, `it has not arrived after ${timeoutMs} ms`);
   }
 
   /** Says what of a need has not arrived here. */
   notYetVisible(need: CoverageNeed, why: string): RegionError {
-    const vector = this.#options.replication.vector();
-    const missing = need
-      .map(({ region, epoch, lsn }) => ({
-        region,
-        epoch,
-        lsn,
-        reached: vector.lsnOf(toLog({ region, epoch, lsn })),
-      }))
-      .filter(({ lsn, reached }) => reached < lsn);
+    const missing = this.#missing(need);
     const logs = missing
       .map(({ region, lsn, reached }) => `${lsn} of region ${region}, here ${reached}`)
       .join("; ");
@@ -120,6 +115,18 @@ export class RegionTokens {
       `Cannot show yet what the bearer has seen (${logs}): ${why}; try again, or stay in the region it came from`,
       { retryable: true, missing },
     );
+  }
+
+  #missing(need: CoverageNeed): MissingPosition[] {
+    const vector = this.#options.replication.vector();
+    return need
+      .map(({ region, epoch, lsn }) => ({
+        region,
+        epoch,
+        lsn,
+        reached: vector.lsnOf(toLog({ region, epoch, lsn })),
+      }))
+      .filter(({ lsn, reached }) => reached < lsn);
   }
 
   #unstable(positions: readonly { readonly log: LogId; readonly lsn: number }[]): TokenPosition[] {

@@ -284,7 +284,7 @@ test("RGN-1b REP-7 a directory that had begun to join and has not reached a memb
   await cluster.converged();
   await cluster.close("eu-west");
   const disk = cluster.disk("eu-west");
-  const file = JSON.parse(new TextDecoder().decode((await disk.readFile("data/region.json"))!)) as object;
+  const file = JSON.parse(new TextDecoder().decode(await disk.readFile("data/region.json"))) as object;
   expect(file).toMatchObject({ joined: true });
   await writeFile(disk, "data/region.json", text(JSON.stringify({ ...file, joined: false })));
   cluster.network.cut("us-east", "eu-west");

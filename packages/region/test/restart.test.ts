@@ -182,7 +182,7 @@ test("scenario 26: the clock resumes above its persisted bound, and a damaged cl
   const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
   await session.prefer("mood", "an hour ahead");
   await cluster.close("us-east");
-  const bound = Number(new TextDecoder().decode((await disk.readFile("data/clock"))!).split(" ")[0]);
+  const bound = Number(new TextDecoder().decode(await disk.readFile("data/clock")).split(" ")[0]);
   expect(bound).toBeGreaterThan(now + 3_600_000 - 1_000);
   cluster.skewMs.set("us-east", 0);
   // Another session knows nothing of the first one's stamps: only the file does.
@@ -190,9 +190,9 @@ test("scenario 26: the clock resumes above its persisted bound, and a damaged cl
   const other = await again.sessions.start({ user: "bob", agent: "scout" });
   await other.prefer("mood", "later");
   await cluster.close("us-east");
-  expect(
-    Number(new TextDecoder().decode((await disk.readFile("data/clock"))!).split(" ")[0]),
-  ).toBeGreaterThan(bound);
+  expect(Number(new TextDecoder().decode(await disk.readFile("data/clock")).split(" ")[0])).toBeGreaterThan(
+    bound,
+  );
   await writeFile(disk, "data/clock", new TextEncoder().encode("12 13"));
   const last = await cluster.open("us-east");
   await last.sessions.get(session.id)!.prefer("mood", "after all");

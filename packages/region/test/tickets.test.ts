@@ -1,4 +1,6 @@
 import { inspect } from "node:util";
+import { clusterIdOf } from "@tidemark/replication";
+import { encodeCursor, encodeTicket } from "@tidemark/session";
 import { expect, test } from "vitest";
 import { RegionError, REGION_DEFAULTS } from "../src/index.ts";
 import type { Session } from "../src/index.ts";
@@ -74,19 +76,69 @@ test("SES-13 a resume ends when what it waits for arrives, at the deadline, or b
   expect(west.metrics()!.waiting).toBe(0);
 });
 
-test("SES-13 what this region cannot have written is refused at once; a newer epoch of a member waits", async () => {
+test("SES-13 more of this region's own log than it has is refused at once, and so is a region that never was a member", async () => {
+  await using cluster = await Cluster.of("us-east", "eu-west");
+  const east = cluster.region("us-east");
+  const session = await east.sessions.start({ user: "ada", agent: "scout" });
+  const { hasher } = cluster.platform("us-east");
+  const disk = cluster.disk("us-east");
+  const { seed } = JSON.parse(new TextDecoder().decode(await disk.readFile("data/region.json"))) as {
+    seed: string;
+  };
+  const clusterId = clusterIdOf(hasher, Buffer.from(seed, "hex"));
+  const { log, lsn } = session.progress("eu-west").logs[0]!;
+  const cursorOf = (region: number, entryLsn: number): string =>
+    encodeCursor({
+      session: session.id,
+      entries: [{ region, epoch: log.epoch, lsn: entryLsn }],
+      clusterId,
+      hasher,
+      key: { id: 1, key: cluster.network.clusterKey },
+    });
+  await east.sessions.resume(session.id, { cursor: cursorOf(1, lsn), timeoutMs: 0 });
+  for (const cursor of [cursorOf(1, lsn + 1), cursorOf(9, 1)]) {
+    const refused = east.sessions.resume(session.id, { cursor, timeoutMs: 600_000 });
+    await expect(refused).rejects.toMatchObject({ name: "RegionError", code: "POSITION_UNKNOWN" });
+  }
+});
+
+test("SES-13 what a disk has lost and no member holds is POSITION_LOST in every region, once all have said so", async () => {
   await using cluster = await Cluster.of("us-east", "eu-west");
   const session = await cutAfterStart(cluster);
-  await session.annotate("one");
+  const known = session.progress("eu-west").logs[0]!;
+  await session.annotate("lost");
   const cursor = session.cursor();
-  // The same cluster key and seed, but a directory that has forgotten the last writes.
-  await cluster.close("us-east");
+  await cluster.kill("us-east");
+  const disk = cluster.disk("us-east");
+  const [segment] = (await disk.list("data/sessions")).filter((name) => name.startsWith("r00001"));
+  const bytes = (await disk.readFile(`data/sessions/${segment}`))!;
+  disk.flipBit(
+    `data/sessions/${segment}`,
+    bytes.findLastIndex((byte) => byte !== 0),
+    0,
+  );
   cluster.network.heal();
-  const again = await cluster.open("us-east");
-  await again.ready({ timeoutMs: 5_000 });
-  await again.sessions.resume(session.id, { cursor, timeoutMs: 0 });
+  const east = await cluster.open("us-east");
   const west = cluster.region("eu-west");
-  await west.sessions.resume(session.id, { cursor, timeoutMs: 5_000 });
+  await east.ready({ timeoutMs: 5_000 });
+  const waiting = west.sessions
+    .resume(session.id, { cursor, timeoutMs: 30_000 })
+    .catch((error: unknown) => error);
+  // The next write opens a new epoch: from then on it is known that nobody will ever have the lost one.
+  await east.sessions.get(session.id)!.annotate("kept");
+  await cluster.converged();
+  const again = await east.sessions
+    .resume(session.id, { cursor, timeoutMs: 30_000 })
+    .catch((error: unknown) => error);
+  for (const lost of [await waiting, again]) {
+    expect(lost).toMatchObject({ name: "RegionError", code: "POSITION_LOST", retryable: false });
+    expect((lost as RegionError).missing).toEqual([
+      { region: 1, epoch: known.log.epoch, lsn: known.lsn + 1, reached: known.lsn },
+    ]);
+  }
+  for (const region of [east, west]) {
+    expect(region.sessions.get(session.id)!.state().annotations).toEqual([{ text: "kept" }]);
+  }
 });
 
 test("SES-14 a ticket enters a region where the session is new, and any session of the user accepts it", async () => {
@@ -188,11 +240,9 @@ test("BRG-2 SES-14 a ticket presented again and again, and in two regions, folds
 });
 
 test("SES-14 an operation inside a ticket that is none is TICKET_MALFORMED", async () => {
-  const { encodeTicket } = await import("@tidemark/session");
-  const { clusterIdOf } = await import("@tidemark/replication");
   await using cluster = await Cluster.of("us-east");
   const disk = cluster.disk("us-east");
-  const { seed } = JSON.parse(new TextDecoder().decode((await disk.readFile("data/region.json"))!)) as {
+  const { seed } = JSON.parse(new TextDecoder().decode(await disk.readFile("data/region.json"))) as {
     seed: string;
   };
   const { hasher } = cluster.platform("us-east");
