@@ -19,7 +19,7 @@ import { hexOf } from "./hex.ts";
 import { LaneState } from "./lane.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
-import { FOLD_VERSION, foldVersionOf } from "./op-kinds.ts";
+import { foldVersionOf } from "./op-kinds.ts";
 import { decodeOp, isFoldable, OpView } from "./op-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
@@ -397,9 +397,6 @@ export class SessionFold {
     this.#digest = new StateDigest(this.#hasher);
   }
 }
-
-/** The version of the fold an ack carries. */
-export const SESSION_FOLD_VERSION: number = FOLD_VERSION;
 
 function openOp(bytes: Uint8Array): OpView | undefined {
   try {
