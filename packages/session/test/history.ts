@@ -7,7 +7,6 @@ export const CLUSTER_ID: Uint8Array = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]);
 export const ids: EffectIds = new EffectIds(nobleHasher, CLUSTER_ID);
 export const LOGS: readonly LogId[] = [1, 2, 3].map((region) => logId(region, 0, 7, "sessions"));
 export const USERS = ["ann", "bob"] as const;
-const ITEMS = ["x", "y"] as const;
 export const SESSIONS = ["s", "0b7e4c1e-5a0c-4f2e-9a44-6f1f3f9d2a10"] as const;
 
 const LANES: readonly Lane[] = [
