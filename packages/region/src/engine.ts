@@ -7,10 +7,11 @@ import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
 import type { OpRequest, SessionChange } from "@tidemark/session";
 import type { Transport } from "@tidemark/transport";
 import type { Checkpoint, Wal } from "@tidemark/wal";
+import { acknowledged } from "./ack-ladder.ts";
 import { sessionChanges } from "./changes.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { RegionError } from "./errors.ts";
-import { forwardTail } from "./forward.ts";
+import { handOver, unknownOf } from "./hand-over.ts";
 import type { RegionHealth } from "./health.ts";
 import { drawHealth } from "./health-view.ts";
 import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
@@ -27,8 +28,7 @@ import type {
 } from "./region.ts";
 import { SessionHandle } from "./session-handle.ts";
 import { RegionTokens } from "./tokens.ts";
-import type { PresentedTicket } from "./tokens.ts";
-import { closedError, ticketError, translate } from "./translate.ts";
+import { closedError, translate } from "./translate.ts";
 import { UserHandle } from "./user-handle.ts";
 import { waitFor } from "./wait.ts";
 
@@ -200,8 +200,11 @@ export class RegionEngine {
     const { outcome, effectId, position, written } = result;
     // Of a duplicate only the session is known: its last positions cover every one of its operations.
     const places = written === undefined ? running.fold.lastPositions(session) : [written];
-    const reached = await this.#acknowledged(running.replication, places, ack, options);
-    return { outcome, effectId, position, ack: reached };
+    const reached = acknowledged(running.replication, places, ack, {
+      ...options,
+      closed: this.#closing.signal,
+    });
+    return { outcome, effectId, position, ack: await this.#translating(reached) };
   }
 
   /** Starts a session or, for a retry of the same start, finds it. */
@@ -257,7 +260,9 @@ export class RegionEngine {
     const ticket = tokens.readTicket(user, token);
     const tail = unknownOf(bridge, ticket.tail);
     if (tail.length > 0) {
-      if (this.parts.options.role === "follower") await this.#forward(ticket, tail, timeoutMs, signal);
+      const wait = { timeoutMs, signal, closed: this.#closing.signal };
+      if (this.parts.options.role === "follower")
+        await handOver(this.running, this.parts, ticket, tail, wait);
       else await this.#writes(bridge.relay(tail, signal === undefined ? {} : { signal }));
     }
     const left = Math.max(0, deadline - timers.now());
@@ -374,66 +379,6 @@ export class RegionEngine {
     if (failure !== undefined) throw failure.error;
   }
 
-  /** A follower writes nothing: a member takes the operations, and they come back by replication. */
-  async #forward(
-    ticket: PresentedTicket,
-    tail: readonly Uint8Array[],
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { replication, bridge, fold, tokens } = this.running;
-    const { platform, options } = this.parts;
-    const ended = new AbortController();
-    let taken = true;
-    const wait = { timers: platform.timers, timeoutMs, signals: [signal, this.#closing.signal] };
-    try {
-      const arrived = await waitFor(wait, (done) => {
-        let left = tail;
-        const stop = fold.onChange(() => {
-          left = unknownOf(bridge, left);
-          if (left.length === 0) done();
-        });
-        void forwardTail({ replication, tail, timeoutMs, signal: ended.signal, logger: options.logger }).then(
-          (ok) => {
-            taken = ok;
-            // Nobody took them, and they have not come by themselves: more waiting would only hide it.
-            if (!ok) done();
-          },
-        );
-        return stop;
-      });
-      if (arrived && (taken || unknownOf(bridge, tail).length === 0)) return;
-    } finally {
-      ended.abort();
-    }
-    throw tokens.notYetVisible(
-      ticket.seen,
-      taken
-        ? `its operations have not arrived after ${timeoutMs} ms`
-        : "this region only follows, and no member that writes could be reached",
-    );
-  }
-
-  async #acknowledged(
-    replication: Replication,
-    places: readonly { readonly log: NonNullable<ReturnType<Replication["ownLog"]>>; readonly lsn: number }[],
-    level: NonNullable<WriteOptions["ack"]>,
-    options: WriteOptions,
-  ): Promise<NonNullable<WriteResult["ack"]>> {
-    if (level === "local") return "local";
-    const { timeoutMs = REGION_DEFAULTS.ackTimeoutMs, signal } = options;
-    const wait = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
-    const confirmed = await Promise.all(
-      places.map(({ log, lsn }) => replication.acknowledged(log, lsn, level, wait)),
-    ).catch((error: unknown) => {
-      // It is durable here whatever happens to the region now.
-      if (signal?.aborted !== true && this.#closing.signal.aborted) return [false];
-      throw translate(error, this.parts.name);
-    });
-    if (!confirmed.every(Boolean)) return "unconfirmed";
-    return level === "all" ? "all" : "remote";
-  }
-
   /** A write under way. */
   async #writes<Value>(writing: Promise<Value>): Promise<Value> {
     const tracked = writing.catch(() => undefined);
@@ -494,15 +439,6 @@ export class RegionEngine {
         retryable: true,
       },
     );
-  }
-}
-
-/** The operations of a ticket that are not known here. */
-function unknownOf(bridge: SessionReplicationBridge, ops: readonly Uint8Array[]): Uint8Array[] {
-  try {
-    return bridge.unknownOf(ops);
-  } catch (error) {
-    throw ticketError(error);
   }
 }
 
