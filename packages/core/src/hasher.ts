@@ -61,3 +61,25 @@ export const nobleHasher: Hasher = {
     return blake3(bytes, { key, dkLen: length });
   },
 };
+
+/**
+ * The bytes of several fields, so that no two lists of fields give the same: each as u32-LE length and bytes.
+ *
+ * @example
+ * ```ts
+ * assert.deepEqual(preimage([Uint8Array.of(7)]), Uint8Array.of(1, 0, 0, 0, 7));
+ * ```
+ */
+export function preimage(fields: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const field of fields) length += 4 + field.length;
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const field of fields) {
+    view.setUint32(at, field.length, true);
+    bytes.set(field, at + 4);
+    at += 4 + field.length;
+  }
+  return bytes;
+}

@@ -1,4 +1,12 @@
-import { HASH_CONTEXTS, regionId, shardId, type Hasher, type RegionId, type ShardId } from "@tidemark/core";
+import {
+  HASH_CONTEXTS,
+  preimage,
+  regionId,
+  shardId,
+  type Hasher,
+  type RegionId,
+  type ShardId,
+} from "@tidemark/core";
 
 const MAGIC = 0x52464d54; // "TMFR" when read as little-endian bytes.
 const FRAME_VERSION = 1;
@@ -141,7 +149,7 @@ export class FrameCodec {
       if (!Number.isInteger(id) || id < 1 || id > 255) throw new RangeError(`key id must be 1 to 255: ${id}`);
       if (key.length !== 32) throw new RangeError(`A cluster key has 32 bytes: ${key.length}`);
       if (macKeys.has(id)) throw new RangeError(`Two cluster keys share the id ${id}`);
-      macKeys.set(id, this.#hasher.digest(HASH_CONTEXTS.frameMac, key));
+      macKeys.set(id, this.#hasher.digest(HASH_CONTEXTS.frameMac, preimage([key])));
     }
     this.#macKeys = macKeys;
     this.#signWith = sendUnsigned ? 0 : (keys[0]?.id ?? 0);

@@ -1,4 +1,12 @@
-import { ByteReader, ByteWriter, HASH_CONTEXTS, regionId, type Hasher, type RegionId } from "@tidemark/core";
+import {
+  ByteReader,
+  ByteWriter,
+  HASH_CONTEXTS,
+  preimage,
+  regionId,
+  type Hasher,
+  type RegionId,
+} from "@tidemark/core";
 import { CLUSTER_ID_BYTES } from "./frame.ts";
 import { decoding } from "./decoding.ts";
 import { ReplicationError } from "./errors.ts";
@@ -95,7 +103,7 @@ export function membershipDigest(hasher: Hasher, membership: Membership): Uint8A
 
 /** The 8 bytes every frame of a cluster carries: of the seed, so that two clusters never mix. */
 export function clusterIdOf(hasher: Hasher, seed: Uint8Array): Uint8Array {
-  return hasher.digest(HASH_CONTEXTS.clusterId, seed, CLUSTER_ID_BYTES);
+  return hasher.digest(HASH_CONTEXTS.clusterId, preimage([seed]), CLUSTER_ID_BYTES);
 }
 
 /** One line for people: `v3 eu-west=2, us-east=1`. */

@@ -5,6 +5,7 @@ import {
   guardText,
   guardUpTo,
   HASH_CONTEXTS,
+  preimage,
   type Hasher,
 } from "@tidemark/core";
 import { base64urlLength, decodeBase64url, encodeBase64url } from "./base64url.ts";
@@ -142,17 +143,6 @@ function bindingOf(kind: TokenKind, clusterId: Uint8Array, ownerId: string, hash
   const id = utf8.encode(guardText(ownerId, `${kind.owner} id`));
   return hasher.digest(HASH_CONTEXTS.binding, preimage([utf8.encode(kind.owner), clusterId, id]), 8);
 }
-
-/** Each field as u32-LE length and bytes. */
-function preimage(fields: readonly Uint8Array[]): Uint8Array {
-  const writer = new ByteWriter(96);
-  for (const field of fields) {
-    writer.u32(field.length);
-    writer.raw(field);
-  }
-  return writer.view();
-}
-
 /** Compares in a time that does not tell where the first difference is. */
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length;
