@@ -60,7 +60,7 @@ export async function losesNothingOnAQuietDay(context: TransportCheckContext): P
     }
   })();
   reading.catch(() => undefined);
-  for (let index = 0; index < 300; index++) {
+  for (let index = first; index < first + count; index++) {
     await send(context, left, "sessions.1.0", Uint8Array.of(index >> 8, index & 255));
   }
   await reading;
@@ -69,9 +69,11 @@ export async function losesNothingOnAQuietDay(context: TransportCheckContext): P
 /** Claimed `ordered`: 300 frames come in the order they were published in. */
 export async function keepsTheOrder(context: TransportCheckContext): Promise<void> {
   const { left, right } = context;
+  // Fewer than a bounded queue may hold, as a medium may lose what does not fit; across the border of a byte.
+  const [first, count] = [156, 200];
   const reader = await read(context, right, "sessions.1.0");
   const reading = (async () => {
-    for (let last = -1; last < 299;) {
+    for (let last = first - 1; last < first + count - 1;) {
       const { frame } = await reader.next(`after frame ${last}`);
       const index = frame[0]! * 256 + frame[1]!;
       // A repeat is allowed, a step back is not.
@@ -80,7 +82,7 @@ export async function keepsTheOrder(context: TransportCheckContext): Promise<voi
     }
   })();
   reading.catch(() => undefined);
-  for (let index = 0; index < 300; index++) {
+  for (let index = first; index < first + count; index++) {
     await send(context, left, "sessions.1.0", Uint8Array.of(index >> 8, index & 255));
   }
   await reading;
