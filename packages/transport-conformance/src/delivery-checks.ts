@@ -48,32 +48,33 @@ export async function feedsEverySubscription(context: TransportCheckContext): Pr
   }
 }
 
-/** A reader that keeps up misses none of 300 frames. They may come in any order, and twice. */
+/** Numbers of frames sent at once: fewer than a bounded queue may hold, and across the border of a byte. */
+const BURST = { first: 156, count: 200 } as const;
+
+/** A reader that keeps up misses none of 200 frames. They may come in any order, and twice. */
 export async function losesNothingOnAQuietDay(context: TransportCheckContext): Promise<void> {
   const { left, right } = context;
   const reader = await read(context, right, "sessions.1.0");
-  const missing = new Set(Array.from({ length: 300 }, (_, index) => index));
+  const missing = new Set(Array.from({ length: BURST.count }, (_, index) => BURST.first + index));
   const reading = (async () => {
     while (missing.size > 0) {
-      const { frame } = await reader.next(`${missing.size} of 300 frames are missing`);
+      const { frame } = await reader.next(`${missing.size} of ${BURST.count} frames are missing`);
       missing.delete(frame[0]! * 256 + frame[1]!);
     }
   })();
   reading.catch(() => undefined);
-  for (let index = first; index < first + count; index++) {
+  for (let index = BURST.first; index < BURST.first + BURST.count; index++) {
     await send(context, left, "sessions.1.0", Uint8Array.of(index >> 8, index & 255));
   }
   await reading;
 }
 
-/** Claimed `ordered`: 300 frames come in the order they were published in. */
+/** Claimed `ordered`: 200 frames come in the order they were published in. */
 export async function keepsTheOrder(context: TransportCheckContext): Promise<void> {
   const { left, right } = context;
-  // Fewer than a bounded queue may hold, as a medium may lose what does not fit; across the border of a byte.
-  const [first, count] = [156, 200];
   const reader = await read(context, right, "sessions.1.0");
   const reading = (async () => {
-    for (let last = first - 1; last < first + count - 1;) {
+    for (let last = BURST.first - 1; last < BURST.first + BURST.count - 1;) {
       const { frame } = await reader.next(`after frame ${last}`);
       const index = frame[0]! * 256 + frame[1]!;
       // A repeat is allowed, a step back is not.
@@ -82,7 +83,7 @@ export async function keepsTheOrder(context: TransportCheckContext): Promise<voi
     }
   })();
   reading.catch(() => undefined);
-  for (let index = first; index < first + count; index++) {
+  for (let index = BURST.first; index < BURST.first + BURST.count; index++) {
     await send(context, left, "sessions.1.0", Uint8Array.of(index >> 8, index & 255));
   }
   await reading;
