@@ -72,18 +72,21 @@ export class ShipWindow {
     }
   }
 
-  /** A batch became durable. It is kept while it fits the window; else it is read again when its turn comes. */
+  /**
+   * A batch became durable. It is kept while it fits the window; else it is read again when its turn comes.
+   *
+   * What is kept may begin behind what has to be read first: or a writer that never pauses, once read from
+   * disk, would be read from disk for good.
+   */
   committed(first: number, last: number, bytes: Uint8Array): void {
     this.durable = last;
     if (this.#followers.size === 0) {
       this.shipped = last;
       return;
     }
-    const follows = this.#pending.length > 0 ? (this.#pending.at(-1) as Pending).last + 1 : this.#nextFirst();
-    if (first !== follows || this.#pendingBytes + bytes.length > this.#windowBytes) {
-      this.#dropPending();
-      return;
-    }
+    const follows = this.#pending.length > 0 ? (this.#pending.at(-1) as Pending).last + 1 : first;
+    if (first !== follows || this.#pendingBytes + bytes.length > this.#windowBytes) this.#dropPending();
+    if (bytes.length > this.#windowBytes) return;
     this.#pending.push({ first, last, bytes });
     this.#pendingBytes += bytes.length;
   }
@@ -114,13 +117,15 @@ export class ShipWindow {
     let skip = 0;
     while (skip < this.#pending.length && (this.#pending[skip] as Pending).last <= this.shipped) skip += 1;
     this.#dropFirst(skip);
-    if (this.#pending[0]?.first !== this.shipped + 1) {
-      this.#dropPending();
+    const from = this.shipped + 1;
+    // A mark within a batch: it is not to be cut.
+    if ((this.#pending[0]?.first ?? from) < from) this.#dropPending();
+    const kept = this.#pending[0];
+    if (kept?.first !== from) {
       this.#underWay = { last: this.shipped, bytes: 0 };
-      return { kind: "read", from: this.shipped + 1, to: this.durable };
+      return { kind: "read", from, to: kept === undefined ? this.durable : kept.first - 1 };
     }
     const parts: Uint8Array[] = [];
-    const first = this.shipped + 1;
     let last = this.shipped;
     let bytes = 0;
     for (const batch of this.#pending) {
@@ -131,7 +136,7 @@ export class ShipWindow {
     }
     this.#dropFirst(parts.length);
     this.#underWay = { last, bytes };
-    return { kind: "publish", parts, first, last };
+    return { kind: "publish", parts, first: from, last };
   }
 
   /** What was read for a `read` effect is about to be published. */
@@ -158,10 +163,6 @@ export class ShipWindow {
   unackedBytes(region: RegionId): number {
     const follower = this.#followers.get(region);
     return follower === undefined ? 0 : this.#total - follower.ackedBytes;
-  }
-
-  #nextFirst(): number {
-    return (this.#underWay?.last ?? this.shipped) + 1;
   }
 
   #someoneWithinWindow(): boolean {

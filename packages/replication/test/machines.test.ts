@@ -201,6 +201,17 @@ test("REP-1 ShipWindow makes one frame of what committed while a frame was under
   expect(window.next()).toMatchObject({ kind: "publish", first: 4, last: 8 });
 });
 
+test("REP-1 ShipWindow ships from memory again once it has read what it missed, though commits go on", () => {
+  const window = new ShipWindow({ windowBytes: 1_000, frameBytes: 500, shipped: 0, followers: FOLLOWERS });
+  window.durable = 2;
+  expect(window.next()).toEqual({ kind: "read", from: 1, to: 2 });
+  window.committed(3, 3, new Uint8Array(50));
+  window.reading(2, 100);
+  window.committed(4, 4, new Uint8Array(50));
+  window.published();
+  expect(window.next()).toMatchObject({ kind: "publish", first: 3, last: 4 });
+});
+
 test("REP-1 ShipWindow of a region without others keeps and publishes nothing", () => {
   const window = new ShipWindow({ windowBytes: 1_000, frameBytes: 500, shipped: 0, followers: [] });
   window.committed(1, 3, new Uint8Array(50));
