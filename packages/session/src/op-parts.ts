@@ -201,12 +201,12 @@ function readMetadata(reader: ByteReader): Record<string, string> {
   // A null prototype, so that a key may be called `__proto__`.
   const metadata = Object.create(null) as Record<string, string>;
   const start = reader.offset;
-  let left = reader.count(3);
+  let left = reader.count(2);
   if (left > METADATA_COUNT_MAX)
     reader.fail(`Cannot accept ${left} entries: the limit is ${METADATA_COUNT_MAX}`, start);
   for (let before: string | undefined; left > 0; left--) {
     const at = reader.offset;
-    const key = name(reader);
+    const key = reader.text(TEXT_BYTES_MAX);
     if (before !== undefined && compareUtf8(before, key) >= 0)
       reader.fail("Cannot accept metadata out of order", at);
     metadata[(before = key)] = reader.text(TEXT_BYTES_MAX);

@@ -176,7 +176,7 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): void {
   if (keys.length > METADATA_COUNT_MAX)
     throw invalid(`metadata has ${keys.length} entries: the limit is ${METADATA_COUNT_MAX}`);
   for (const key of keys) {
-    checkName(key, "A metadata key");
+    checkText(key, "A metadata key");
     checkText(metadata[key] as string, `The metadata value of ${key}`);
   }
 }
