@@ -7,7 +7,8 @@ test("no tracked file has a machine's path, a registry's address or a secret", a
 
 test.each([
   ["/home/alice/tidemark", 1],
-  ["see /work/main/README.md", 1],
+  // In two pieces: this file is tracked, too.
+  [`see ${"/wo"}rk/main/README.md`, 1],
   ["/Users/bob/code", 1],
   ["https://registry.example.org/left-pad", 1],
   ["//host/:_authToken=abc", 1],
