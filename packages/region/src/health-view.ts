@@ -1,3 +1,4 @@
+import type { Log } from "@tidemark/wal";
 import type { Running, RegionParts } from "./engine.ts";
 import type { RegionHealth } from "./health.ts";
 
@@ -16,11 +17,11 @@ export function drawHealth({ parts, running, closed, problem, refused }: HealthS
   const { wal, options, transport } = parts;
   const replication = running?.replication.health();
   const counts = running?.fold.stats();
-  const log = (channel: "signals" | "sessions"): ReturnType<typeof wal.log> => {
-    const id = running?.replication.ownLog(channel);
-    return id === undefined ? undefined : wal.log(id);
-  };
-  const sessions = log("sessions");
+  const logs = (channel: "signals" | "sessions"): Log[] =>
+    (running?.replication.ownLogs(channel) ?? []).flatMap((id) => wal.log(id) ?? []);
+  const sum = (of: readonly Log[], value: (log: Log) => number): number =>
+    of.reduce((total, log) => total + value(log), 0);
+  const [signals, sessions] = [logs("signals"), logs("sessions")];
   const duplicatesBy = {
     retries: running?.bridge.duplicates ?? 0,
     operations: counts?.duplicates ?? 0,
@@ -45,8 +46,14 @@ export function drawHealth({ parts, running, closed, problem, refused }: HealthS
     unknownOps: counts?.unknown ?? 0,
     unhidesPending: counts?.unhidesPending ?? 0,
     walSegments: closed ? 0 : wal.segmentCount(),
-    durableLsn: { signals: log("signals")?.durable.lsn ?? 0, sessions: sessions?.durable.lsn ?? 0 },
-    queue: { records: sessions?.queue.records ?? 0, bytes: sessions?.queue.bytes ?? 0 },
+    durableLsn: {
+      signals: sum(signals, ({ durable }) => durable.lsn),
+      sessions: sum(sessions, ({ durable }) => durable.lsn),
+    },
+    queue: {
+      records: sum([...signals, ...sessions], ({ queue }) => queue.records),
+      bytes: sum([...signals, ...sessions], ({ queue }) => queue.bytes),
+    },
     replication,
   };
 }

@@ -25,9 +25,9 @@ export interface RegionHealth {
   /** Unhides that wait for stability. */
   readonly unhidesPending: number;
   readonly walSegments: number;
-  /** The last durable LSN of this region's own logs; 0 where it never wrote. */
+  /** The last durable LSN of the logs this region writes, added up over its shards; 0 where it never wrote. */
   readonly durableLsn: { readonly signals: number; readonly sessions: number };
-  /** What waits to be written to this region's own log. */
+  /** What waits to be written to this region's own logs. */
   readonly queue: { readonly records: number; readonly bytes: number };
   /** `undefined` while the region does not know its cluster. */
   readonly replication: ReplicationHealth | undefined;

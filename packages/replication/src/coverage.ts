@@ -1,5 +1,5 @@
-import type { Channel, LogId, RegionId, ShardId } from "@tidemark/core";
-import type { Log, Wal } from "@tidemark/wal";
+import { shardId, type Channel, type LogId, type RegionId, type ShardId } from "@tidemark/core";
+import type { Wal } from "@tidemark/wal";
 import { ReplicationError } from "./errors.ts";
 import type { Membership } from "./membership.ts";
 import type { PeerTable } from "./peer-table.ts";
@@ -11,6 +11,8 @@ export interface CoveragePosition {
   readonly epoch: number;
   readonly channel: Channel;
   readonly lsn: number;
+  /** The shard to assume while nobody here knows the log: no two logs of a region share an epoch. @defaultValue 0 */
+  readonly shard?: ShardId;
 }
 
 /** All of these. */
@@ -45,7 +47,11 @@ export class Coverage {
           vector
             .entries()
             .some(
-              ({ log }) => log.region === id.region && log.channel === id.channel && log.epoch > id.epoch,
+              ({ log }) =>
+                log.region === id.region &&
+                log.shard === id.shard &&
+                log.channel === id.channel &&
+                log.epoch > id.epoch,
             ),
       );
     });
@@ -58,7 +64,7 @@ export class Coverage {
    * region is writing than it has written.
    */
   requirePossible(need: CoverageNeed): void {
-    const { self, membership, currentLog, peers, wal } = this.#options;
+    const { self, membership, isCurrent, peers, wal } = this.#options;
     for (const position of need) {
       const id = this.#log(position);
       const known =
@@ -66,31 +72,37 @@ export class Coverage {
         wal.logs().some((log) => log.id.region === position.region) ||
         peers.highestEpoch(position.region) > 0;
       if (!known) throw unknown(id, position, `region ${position.region} is not known here`);
-      const current = position.region === self ? currentLog(position.channel) : undefined;
-      if (
-        current !== undefined &&
-        current.id.epoch === position.epoch &&
-        position.lsn > current.durable.lsn
-      ) {
+      const current = position.region === self && isCurrent(id) ? wal.log(id) : undefined;
+      if (current !== undefined && position.lsn > current.durable.lsn) {
         throw unknown(id, position, `this region has written up to LSN ${current.durable.lsn}`);
       }
     }
   }
 
-  #log({ region, epoch, channel }: CoveragePosition): LogId {
-    return { region, shard: this.#options.shard, epoch, channel };
+  /** The log of a position: region, epoch and channel name it, whatever shard it belonged to then. */
+  #log({ region, epoch, channel, shard = shardId(0) }: CoveragePosition): LogId {
+    const { state, peers, wal } = this.#options;
+    const assumed = { region, shard, epoch, channel };
+    if (state.lsnOf(assumed) > 0) return assumed;
+    const known = [
+      ...wal.logs().map(({ id }) => id),
+      ...[...peers.all()].flatMap(({ reported }) => reported.entries().map(({ log }) => log)),
+    ];
+    return (
+      known.find((log) => log.region === region && log.epoch === epoch && log.channel === channel) ?? assumed
+    );
   }
 }
 
 /** What {@link Coverage} looks at. */
 export interface CoverageOptions {
   readonly self: RegionId;
-  readonly shard: ShardId;
   readonly membership: Membership;
   readonly state: ReplicationState;
   readonly peers: PeerTable;
   readonly wal: Wal;
-  readonly currentLog: (channel: Channel) => Log | undefined;
+  /** Whether this region is writing a log now. */
+  readonly isCurrent: (log: LogId) => boolean;
 }
 
 function unknown(log: LogId, { lsn }: CoveragePosition, why: string): ReplicationError {

@@ -1,4 +1,4 @@
-import type { RegionId, ShardId } from "@tidemark/core";
+import type { RegionId } from "@tidemark/core";
 import type { Timers, Vector, VectorEntry, Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import { equalBytes } from "./equal-bytes.ts";
@@ -14,7 +14,6 @@ import type { Stability } from "./stability.ts";
 /** What {@link Exchange} works with. */
 export interface ExchangeOptions {
   readonly self: RegionId;
-  readonly shard: ShardId;
   readonly membership: Membership;
   readonly membershipDigest: Uint8Array;
   readonly wal: Wal;
@@ -64,7 +63,7 @@ export class Exchange {
 
   /** A peer told its vector with a question, or in answer to ours. */
   async told(region: RegionId, membershipDigest: Uint8Array, ack: Ack): Promise<void> {
-    const { peers, ownLogs, self, shard, membership } = this.#options;
+    const { peers, ownLogs, self, membership } = this.#options;
     const peer = peers.get(region);
     if (peer === undefined) return;
     const agrees = equalBytes(membershipDigest, this.#options.membershipDigest);
@@ -76,7 +75,7 @@ export class Exchange {
     if (agrees) peer.theirs = undefined;
     peer.head ??= ack.vector;
     this.acked(region, ack);
-    const own = ack.vector.entries().filter(({ log }) => log.region === self && log.shard === shard);
+    const own = ack.vector.entries().filter(({ log }) => log.region === self);
     await ownLogs.peerHolds(region, own);
     await this.#compare(ack.vector);
     this.#want(ack.vector, true);

@@ -94,6 +94,7 @@ export interface FrameCodecOptions extends FrameKeys {
   /** 8 bytes; zeros for a region that has no cluster yet. */
   readonly clusterId: Uint8Array;
   readonly region: RegionId;
+  /** Named by frames that carry no batches. */
   readonly shard: ShardId;
   /** Accept frames of any cluster: for a region that is asking which one it joins. @defaultValue false */
   readonly anyCluster?: boolean;
@@ -111,7 +112,7 @@ export interface FrameCodecOptions extends FrameKeys {
  * |      7 |     1 | u8   | zero        |                                                                  |
  * |      8 |     8 |      | `clusterId` | zeros: a region that has none yet                                |
  * |     16 |     2 | u16  | `region`    | the sender                                                       |
- * |     18 |     2 | u16  | `shard`     |                                                                  |
+ * |     18 |     2 | u16  | `shard`     | of the batches; 0 in other kinds                                 |
  * |     20 |     4 | u32  | `bodyBytes` |                                                                  |
  * |     24 |     n |      | `body`      |                                                                  |
  * | 24 + n |    16 |      | `tag`       | BLAKE3 of all before it, keyed with `derive_key(frame-mac, clusterKey)`, else `derive_key(frame)` |
@@ -164,6 +165,11 @@ export class FrameCodec {
 
   /** Puts a body, given in parts, into an envelope. */
   seal(kind: FrameKind, ...parts: readonly Uint8Array[]): Uint8Array {
+    return this.sealOf(this.#shard, kind, parts);
+  }
+
+  /** The same for batches of a shard. */
+  sealOf(shard: ShardId, kind: FrameKind, parts: readonly Uint8Array[]): Uint8Array {
     let bodyBytes = 0;
     for (const part of parts) bodyBytes += part.length;
     const bytes = new Uint8Array(OFFSET.body + bodyBytes + TAG_BYTES);
@@ -174,7 +180,7 @@ export class FrameCodec {
     bytes[OFFSET.keyId] = this.#signWith;
     bytes.set(this.clusterId, OFFSET.cluster);
     view.setUint16(OFFSET.region, this.#region, true);
-    view.setUint16(OFFSET.shard, this.#shard, true);
+    view.setUint16(OFFSET.shard, shard, true);
     view.setUint32(OFFSET.bodyBytes, bodyBytes, true);
     let at: number = OFFSET.body;
     for (const part of parts) {

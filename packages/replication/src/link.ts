@@ -1,4 +1,4 @@
-import type { RegionId } from "@tidemark/core";
+import type { RegionId, ShardId } from "@tidemark/core";
 import type { FrameSequence, Transport } from "@tidemark/transport";
 import type { Timers } from "@tidemark/wal";
 import { Backoff } from "./backoff.ts";
@@ -35,7 +35,8 @@ export class Link {
   readonly codec: FrameCodec;
   readonly #options: LinkOptions;
   readonly #closing: AbortController = new AbortController();
-  readonly #loops: Set<Promise<void>> = new Set();
+  /** What runs, and how it is ended: each loop has a signal of its own, because there may be hundreds of subjects. */
+  readonly #loops: Map<AbortController, Promise<void>> = new Map();
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -51,9 +52,10 @@ export class Link {
     subject: string,
     kind: FrameKind,
     parts: readonly Uint8Array[],
-    sequence?: FrameSequence,
+    of: { readonly shard?: ShardId; readonly sequence?: FrameSequence } = {},
   ): Promise<void> {
-    const frame = this.codec.seal(kind, ...parts);
+    const { shard, sequence } = of;
+    const frame = shard === undefined ? this.codec.seal(kind, ...parts) : this.codec.sealOf(shard, kind, parts);
     const signal = this.signal;
     return this.#options.transport.publish(
       subject,
@@ -80,9 +82,9 @@ export class Link {
     hear: (frame: Frame) => Promise<void> | void,
   ): Promise<void> {
     return new Promise((attempted) => {
-      this.#loop(async (backoff) => {
+      this.#loop(async (backoff, signal) => {
         try {
-          const subscription = await this.#options.transport.subscribe(subject, { signal: this.signal });
+          const subscription = await this.#options.transport.subscribe(subject, { signal });
           attempted();
           backoff.reset();
           for await (const { frame } of subscription) {
@@ -117,11 +119,9 @@ export class Link {
         throw error;
       }
     };
-    this.#loop(async () => {
-      await transport.serve(subject, handler, { signal: this.signal });
-      await new Promise<void>((resolve) =>
-        this.signal.addEventListener("abort", () => resolve(), { once: true }),
-      );
+    this.#loop(async (_backoff, signal) => {
+      await transport.serve(subject, handler, { signal });
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     });
   }
 
@@ -170,7 +170,8 @@ export class Link {
   /** Ends every loop; resolves once none runs. */
   async close(): Promise<void> {
     this.#closing.abort(new ReplicationError("REPLICATION_CLOSED", "Replication was closed"));
-    await Promise.all(this.#loops);
+    for (const loop of this.#loops.keys()) loop.abort(this.signal.reason);
+    await Promise.all(this.#loops.values());
   }
 
   async #hear(
@@ -202,21 +203,26 @@ export class Link {
   }
 
   /** Runs something again and again, with growing pauses, until the link closes. */
-  #loop(run: (backoff: Backoff) => Promise<void>): void {
+  #loop(run: (backoff: Backoff, signal: AbortSignal) => Promise<void>): void {
     const { timers, limits, logger } = this.#options;
     const backoff = new Backoff(timers, limits.retryMs);
+    const ending = new AbortController();
+    const { signal } = ending;
+    if (this.signal.aborted) ending.abort(this.signal.reason);
     const loop = async (): Promise<void> => {
-      while (!this.signal.aborted) {
+      while (!signal.aborted) {
         try {
-          await run(backoff);
+          await run(backoff, signal);
         } catch (error) {
-          if (this.signal.aborted) return;
+          if (signal.aborted) return;
           logger.warn({ err: error }, "The medium failed: trying again");
         }
-        await backoff.pause(this.signal);
+        await backoff.pause(signal);
       }
     };
-    const done = loop().finally(() => this.#loops.delete(done));
-    this.#loops.add(done);
+    this.#loops.set(
+      ending,
+      loop().finally(() => this.#loops.delete(ending)),
+    );
   }
 }

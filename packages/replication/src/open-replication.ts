@@ -47,7 +47,6 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     role = "member",
     logger = SILENT_LOGGER,
   } = options;
-  const shard = options.shard ?? shardId(0);
   const limits = { ...DEFAULT_REPLICATION_LIMITS, ...options.limits };
   const channels = new Map<Channel, Replicated>([["sessions", options.channels.sessions]]);
   if (options.channels.signals !== undefined) channels.set("signals", options.channels.signals);
@@ -68,7 +67,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     hasher,
     clusterId: clusterIdOf(hasher, membership.seed),
     region: self,
-    shard,
+    shard: shardId(0),
     keys: options.clusterKeys ?? [],
     acceptUnsigned: options.acceptUnsigned ?? false,
     sendUnsigned: options.sendUnsigned ?? false,
@@ -125,7 +124,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const ownLogs = new OwnLogs({
     wal,
     self,
-    shard,
+    shards: membership.shards,
+    slotsMoved: options.slotsMoved ?? false,
     others,
     logger,
     wallClock: options.wallClock,
@@ -162,7 +162,6 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   };
   const exchange = new Exchange({
     self,
-    shard,
     membership,
     membershipDigest: digest,
     wal,
@@ -248,12 +247,11 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   });
   const coverage = new Coverage({
     self,
-    shard,
     membership,
     state,
     peers,
     wal,
-    currentLog: (channel) => ownLogs.current(channel),
+    isCurrent: (log) => ownLogs.isOwn(log),
   });
   return new RegionReplication({
     role,

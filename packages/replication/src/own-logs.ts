@@ -1,6 +1,7 @@
 import {
   compareLogIds,
   formatLogId,
+  shardId,
   type ByteWriter,
   type Channel,
   type LogId,
@@ -16,7 +17,10 @@ import type { ReplicationLogger } from "./logger.ts";
 /** Writes one record: called when its batch is formed, because the numbers are given out then. */
 export type OwnEncoder = (writer: ByteWriter, lsn: number, log: LogId) => void;
 
+/** The log of one channel and shard. */
 interface OwnChannel {
+  readonly channel: Channel;
+  readonly shard: ShardId;
   /** The log being written. */
   open: Log | undefined;
   /** The newest log of earlier runs, until it is resumed or replaced. */
@@ -30,7 +34,10 @@ interface OwnChannel {
 export interface OwnLogsOptions {
   readonly wal: Wal;
   readonly self: RegionId;
-  readonly shard: ShardId;
+  /** Shards of the key space: each has a log a channel. */
+  readonly shards: number;
+  /** The slot map is another one than in the last run: no log of that run is continued. @defaultValue false */
+  readonly slotsMoved?: boolean;
   readonly others: readonly RegionId[];
   readonly logger: ReplicationLogger;
   readonly wallClock: () => number;
@@ -42,44 +49,37 @@ export interface OwnLogsOptions {
   readonly retired: (log: Log) => void;
 }
 
-/** The logs this region writes, one a channel: opened with the first write, replaced when in doubt. */
+/** The logs this region writes, one a channel and shard: opened with the first write, replaced when in doubt. */
 export class OwnLogs {
   readonly #options: OwnLogsOptions;
-  readonly #channels: Map<Channel, OwnChannel> = new Map();
+  readonly #channels: Map<string, OwnChannel> = new Map();
   /** The highest epoch that was tried: one whose opening failed may have left a file of its name. */
   #epochTried: number = 0;
+  #shards: number;
 
   constructor(options: OwnLogsOptions) {
     this.#options = options;
-    for (const channel of ["signals", "sessions"] as const) {
-      const stored = options.wal
-        .logs()
-        .filter(
-          ({ id }) => id.region === options.self && id.shard === options.shard && id.channel === channel,
-        )
-        .toSorted((a, b) => compareLogIds(a.id, b.id));
-      this.#channels.set(channel, {
-        open: undefined,
-        candidate: stored.at(-1),
-        confirmedBy: new Set(),
-        contradicted: false,
-        opening: undefined,
-      });
+    this.#shards = options.shards;
+    for (let number = 0; number < options.shards; number++) {
+      for (const channel of ["signals", "sessions"] as const) {
+        const shard = shardId(number);
+        this.#add(channel, shard, options.slotsMoved === true ? undefined : this.#newest(channel, shard));
+      }
     }
   }
 
-  /** The log of a channel that is being written, if one is. */
-  current(channel: Channel): Log | undefined {
-    return this.#channel(channel).open;
+  /** Every log that is being written. */
+  open(): Log[] {
+    return [...this.#channels.values()].flatMap(({ open }) => open ?? []);
   }
 
   /** Whether nobody but this region may add to a log now. */
   isOwn(id: LogId): boolean {
-    const open = this.current(id.channel);
+    const open = this.#channels.get(keyOf(id.channel, id.shard))?.open;
     return open !== undefined && compareLogIds(open.id, id) === 0;
   }
 
-  /** The highest epoch of this region's logs that is stored here. */
+  /** The highest epoch of this region's logs that is stored here: no two of its logs share one. */
   highestEpoch(): number {
     let highest = 0;
     for (const { id } of this.#options.wal.logs()) {
@@ -98,10 +98,10 @@ export class OwnLogs {
     channel: Channel,
     type: number,
     encode: OwnEncoder,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal; readonly shard: ShardId },
   ): Promise<{ readonly log: LogId; readonly lsn: number }> {
-    const own = this.#channel(channel);
-    const log = own.open ?? (await this.#open(channel, own));
+    const own = this.#channel(channel, options.shard);
+    const log = own.open ?? (await this.#open(own));
     try {
       const lsn = await log.append(type, (writer, lsn) => encode(writer, lsn, log.id), options);
       // A weak durability resolves before the sync; what is not durable is not applied.
@@ -125,20 +125,20 @@ export class OwnLogs {
    */
   async peerHolds(region: RegionId, entries: readonly VectorEntry[]): Promise<VectorEntry[]> {
     const ahead: VectorEntry[] = [];
-    const contradicted = new Set<Channel>();
+    const contradicted = new Set<OwnChannel>();
     for (const entry of entries) {
       const log = this.#options.wal.log(entry.log);
-      const own = this.#channel(entry.log.channel);
-      const newest = own.open ?? own.candidate;
+      const own = this.#channels.get(keyOf(entry.log.channel, entry.log.shard));
+      const newest = own?.open ?? own?.candidate;
       if (log === undefined || entry.lsn > log.durable.lsn) {
         ahead.push(entry);
         // More of what we write or would write, or a later log than any we know.
-        if (newest === undefined || compareLogIds(entry.log, newest.id) >= 0)
-          contradicted.add(entry.log.channel);
-      } else if (log === newest && !(await holdsSame(log, entry))) contradicted.add(entry.log.channel);
+        if (own !== undefined && (newest === undefined || compareLogIds(entry.log, newest.id) >= 0))
+          contradicted.add(own);
+      } else if (own !== undefined && log === newest && !(await holdsSame(log, entry))) contradicted.add(own);
     }
-    for (const [channel, own] of this.#channels) {
-      if (!contradicted.has(channel)) {
+    for (const own of this.#channels.values()) {
+      if (!contradicted.has(own)) {
         own.confirmedBy.add(region);
         continue;
       }
@@ -148,8 +148,35 @@ export class OwnLogs {
     return ahead;
   }
 
-  #channel(channel: Channel): OwnChannel {
-    return this.#channels.get(channel) as OwnChannel;
+  /** The slots were given to other shards: every log ends, and the next write to each shard opens a new epoch. */
+  moveSlots(shards: number): void {
+    this.#shards = shards;
+    const why = `slots were given to other shards, of which there are ${shards} now`;
+    for (const own of this.#channels.values()) {
+      if (own.open !== undefined) this.#retire(own, own.open, why);
+      own.candidate = undefined;
+    }
+  }
+
+  #channel(channel: Channel, shard: ShardId): OwnChannel {
+    if (shard >= this.#shards)
+      throw new RangeError(`Cannot write to shard ${shard}: there are ${this.#shards}`);
+    // A shard that the list got later has no log to go on with.
+    return this.#channels.get(keyOf(channel, shard)) ?? this.#add(channel, shard, undefined);
+  }
+
+  #add(channel: Channel, shard: ShardId, candidate: Log | undefined): OwnChannel {
+    const own: OwnChannel = {
+      channel,
+      shard,
+      open: undefined,
+      candidate,
+      confirmedBy: new Set(),
+      contradicted: false,
+      opening: undefined,
+    };
+    this.#channels.set(keyOf(channel, shard), own);
+    return own;
   }
 
   #retire(own: OwnChannel, log: Log, why: string): void {
@@ -160,17 +187,17 @@ export class OwnLogs {
     this.#options.retired(log);
   }
 
-  #open(channel: Channel, own: OwnChannel): Promise<Log> {
+  #open(own: OwnChannel): Promise<Log> {
     // Writers that arrive meanwhile share it.
-    own.opening ??= this.#openNow(channel, own).finally(() => {
+    own.opening ??= this.#openNow(own).finally(() => {
       own.opening = undefined;
     });
     return own.opening;
   }
 
-  async #openNow(channel: Channel, own: OwnChannel): Promise<Log> {
-    const { wal, self, shard, others, logger, wallClock, highestEpochAtPeers, opened } = this.#options;
-    const { candidate } = own;
+  async #openNow(own: OwnChannel): Promise<Log> {
+    const { wal, self, others, logger, wallClock, highestEpochAtPeers, opened } = this.#options;
+    const { channel, shard, candidate } = own;
     const decision = decideEpoch({
       candidate:
         candidate === undefined
@@ -192,7 +219,7 @@ export class OwnLogs {
       await opened(log, log.durable.lsn);
       logger.info({ log: formatLogId(log.id), lsn: log.durable.lsn }, "Resumed the log of the last run");
     } else {
-      const previous = this.#newest(channel);
+      const previous = this.#newest(channel, shard);
       const { epoch } = decision;
       this.#epochTried = epoch;
       log = await wal.openEpoch({
@@ -215,14 +242,18 @@ export class OwnLogs {
     return this.#options.wal.recovery.some((found) => compareLogIds(found.id, id) === 0 && found.resumable);
   }
 
-  #newest(channel: Channel): Log | undefined {
-    const { self, shard, wal } = this.#options;
+  #newest(channel: Channel, shard: ShardId): Log | undefined {
+    const { self, wal } = this.#options;
     return wal
       .logs()
       .filter(({ id }) => id.region === self && id.shard === shard && id.channel === channel)
       .toSorted((a, b) => compareLogIds(a.id, b.id))
       .at(-1);
   }
+}
+
+function keyOf(channel: Channel, shard: ShardId): string {
+  return `${channel} ${shard}`;
 }
 
 /** Whether the batch that ends at the peer's position has the same digest here. */

@@ -1,4 +1,12 @@
-import { formatLogId, type Channel, type Hasher, type LogId, type RegionId } from "@tidemark/core";
+import {
+  formatLogId,
+  shardId,
+  type Channel,
+  type Hasher,
+  type LogId,
+  type RegionId,
+  type ShardId,
+} from "@tidemark/core";
 import type { Vector } from "@tidemark/wal";
 import type { AckSchedule } from "./ack-schedule.ts";
 import type { Applier } from "./applier.ts";
@@ -67,9 +75,10 @@ export class RegionReplication implements Replication {
     channel: Channel,
     type: number,
     encode: OwnEncoder,
-    options: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal; readonly shard?: ShardId } = {},
   ): Promise<{ readonly log: LogId; readonly lsn: number }> {
-    options.signal?.throwIfAborted();
+    const { signal, shard = shardId(0) } = options;
+    signal?.throwIfAborted();
     if (this.#closing !== undefined) throw closed();
     if (this.#parts.role === "follower") {
       throw new ReplicationError("READ_ONLY", "Cannot write here: the role of this region is follower");
@@ -83,11 +92,19 @@ export class RegionReplication implements Replication {
         },
       );
     }
-    return this.#parts.ownLogs.append(channel, type, encode, options);
+    return this.#parts.ownLogs.append(
+      channel,
+      type,
+      encode,
+      signal === undefined ? { shard } : { shard, signal },
+    );
   }
 
-  ownLog(channel: Channel): LogId | undefined {
-    return this.#parts.ownLogs.current(channel)?.id;
+  ownLogs(channel: Channel): LogId[] {
+    return this.#parts.ownLogs
+      .open()
+      .map(({ id }) => id)
+      .filter((id) => id.channel === channel);
   }
 
   vector(): Vector {
@@ -268,7 +285,7 @@ export class RegionReplication implements Replication {
       stability,
     } = this.#parts;
     if (leave) {
-      const own = (["signals", "sessions"] as const).flatMap((channel) => ownLogs.current(channel) ?? []);
+      const own = ownLogs.open();
       const drained = (): boolean => own.every(({ id, durable }) => stability.ackedByAll(id) >= durable.lsn);
       await waits.until(drained, { timeoutMs });
     }

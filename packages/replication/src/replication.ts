@@ -18,9 +18,9 @@ export interface OpenReplicationOptions {
   readonly transport: Transport;
   readonly hasher: Hasher;
   readonly self: RegionId;
-  /** The shard whose logs this region writes. @defaultValue 0 */
-  readonly shard?: ShardId;
   readonly membership: Membership;
+  /** The list gives slots to other shards than in the last run: new epochs are opened. @defaultValue false */
+  readonly slotsMoved?: boolean;
   /** The first signs, both are accepted. @defaultValue none: tags show damage only */
   readonly clusterKeys?: readonly ClusterKey[];
   /** While a key is being turned on. @defaultValue false */
@@ -62,23 +62,28 @@ export interface ReadyOptions extends WaitOptions {
 /** The replication of one region. */
 export interface Replication {
   /**
-   * Appends to this region's own log, which is opened or rolled when needed before the write is formed.
-   * Resolves once the record is on disk and applied.
+   * Appends to this region's own log of a shard, which is opened or rolled when needed before the write is
+   * formed. Resolves once the record is on disk and applied. What a record does is the same in any shard's log:
+   * shards divide the logs, not the state.
    *
    * `encode` is called when the batch is formed, with the numbers the record gets; what it throws rejects
    * this call alone.
    *
    * @throws ReplicationError `EPOCH_ROLLED` (judge the write again, then append it again), `READ_ONLY`,
-   * `NOT_READY`, `REPLICATION_CLOSED`; errors of the log are passed on.
+   * `NOT_READY`, `REPLICATION_CLOSED`; `RangeError` for a shard that the list does not have; errors of the log are passed on.
    */
   append(
     channel: Channel,
     type: number,
     encode: (writer: ByteWriter, lsn: number, log: LogId) => void,
-    options?: { readonly signal?: AbortSignal },
+    options?: {
+      readonly signal?: AbortSignal;
+      /** @defaultValue 0 */
+      readonly shard?: ShardId;
+    },
   ): Promise<{ readonly log: LogId; readonly lsn: number }>;
-  /** The log this region writes, once it has written. */
-  ownLog(channel: Channel): LogId | undefined;
+  /** The logs this region writes of a channel, one a shard that it has written. */
+  ownLogs(channel: Channel): LogId[];
   /** What is durable and applied here, exactly as of this moment: what a checkpoint taken now covers. */
   vector(): Vector;
   frontier(): Frontier;

@@ -103,10 +103,8 @@ export class WalShipper {
           this.window.reading(last, bytes.length);
           parts = [bytes];
         }
-        await this.#link.publish(this.#subject, this.log.id.channel, parts, {
-          epoch: this.log.id.epoch,
-          last,
-        });
+        const { channel, shard, epoch } = this.log.id;
+        await this.#link.publish(this.#subject, channel, parts, { shard, sequence: { epoch, last } });
         this.window.published();
         this.frames += 1;
         this.#backoff.reset();

@@ -430,7 +430,7 @@ test("REP-2 a fold that fails stops its log where it is and says so; the others 
   await cluster.timers.advance(50);
   expect(state.calls).toBe(calls);
   // What is not applied is not acked: nothing of it becomes stable.
-  const id = cluster.node("a").replication.ownLog("sessions")!;
+  const id = cluster.node("a").replication.ownLogs("sessions")[0]!;
   await cluster.timers.advance(2_000);
   expect(cluster.node("a").replication.frontier().lsnOf(id)).toBeLessThan(
     cluster.node("a").replication.vector().lsnOf(id),

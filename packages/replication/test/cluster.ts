@@ -1,4 +1,4 @@
-import { nobleHasher, regionId, shardId } from "@tidemark/core";
+import { nobleHasher, regionId } from "@tidemark/core";
 import {
   createInProcessNetwork,
   type InProcessNetwork,
@@ -82,7 +82,6 @@ export class TestCluster implements AsyncDisposable {
       transport,
       hasher: nobleHasher,
       self: this.membership.regions.get(name)!,
-      shard: shardId(0),
       membership: this.membership,
       bootstrap: name === "a",
       channels: { sessions: state },

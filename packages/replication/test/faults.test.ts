@@ -92,7 +92,7 @@ test("REP-2 scenario 14: a lost frame holds the mark, is asked for, and what cam
   await cluster.timers.settle();
   const { state, replication } = cluster.node("b");
   expect(state.texts()).toEqual(["1"]);
-  const id = cluster.node("a").replication.ownLog("sessions")!;
+  const id = cluster.node("a").replication.ownLogs("sessions")[0]!;
   const log = replication.health().logs.find((entry) => entry.log.epoch === id.epoch)!;
   expect(log.gap).toEqual({ from: log.durableLsn + 1, to: log.durableLsn + 1 });
   await cluster.timers.advance(30);

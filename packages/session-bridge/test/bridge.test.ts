@@ -68,7 +68,7 @@ test("BRG-2 an operation relayed into a second log folds once everywhere, also a
     await bridge.relay(ops);
   }
   for (const { wal, replication } of [b!, c!])
-    expect(wal.log(replication.ownLog("sessions")!)!.durable.lsn).toBe(4);
+    expect(wal.log(replication.ownLogs("sessions")[0]!)!.durable.lsn).toBe(4);
   cluster.network.heal();
   for (const { replication } of [a!, b!, c!])
     expect(await replication.synced({ timeoutMs: 10_000 })).toBe(true);
@@ -199,10 +199,10 @@ test("SES-14 relay refuses what is no operation and appends nothing of it", asyn
   await using cluster = await BridgeCluster.of(["a"]);
   const { bridge, wal, replication } = cluster.node("a");
   await bridge.submit("s", START);
-  const before = wal.log(replication.ownLog("sessions")!)!.durable.lsn;
+  const before = wal.log(replication.ownLogs("sessions")[0]!)!.durable.lsn;
   await expect(bridge.relay([new Uint8Array(20)])).rejects.toMatchObject({ code: "DECODE_FAILED" });
   await expect(bridge.relay([], { signal: AbortSignal.abort(new Error("enough")) })).resolves.toBeUndefined();
-  expect(wal.log(replication.ownLog("sessions")!)!.durable.lsn).toBe(before);
+  expect(wal.log(replication.ownLogs("sessions")[0]!)!.durable.lsn).toBe(before);
 });
 
 test("CORE-13 a record that is no operation of ours is passed over and counted, and the next one folds", async () => {
