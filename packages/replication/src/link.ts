@@ -55,7 +55,8 @@ export class Link {
     of: { readonly shard?: ShardId; readonly sequence?: FrameSequence } = {},
   ): Promise<void> {
     const { shard, sequence } = of;
-    const frame = shard === undefined ? this.codec.seal(kind, ...parts) : this.codec.sealOf(shard, kind, parts);
+    const frame =
+      shard === undefined ? this.codec.seal(kind, ...parts) : this.codec.sealOf(shard, kind, parts);
     const signal = this.signal;
     return this.#options.transport.publish(
       subject,
