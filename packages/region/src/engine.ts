@@ -1,5 +1,5 @@
 import type { HlcClock, RegionId } from "@tidemark/core";
-import { clusterIdOf, openReplication } from "@tidemark/replication";
+import { clusterIdOf, openReplication, routerOf } from "@tidemark/replication";
 import type { ClusterKey, Membership, Replication, ReplicationMetrics } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
@@ -27,10 +27,13 @@ import type {
   WriteResult,
 } from "./region.ts";
 import { SessionHandle } from "./session-handle.ts";
+import { SlotMap } from "./slot-map.ts";
 import { RegionTokens } from "./tokens.ts";
 import { closedError, translate } from "./translate.ts";
 import { UserHandle } from "./user-handle.ts";
 import { waitFor } from "./wait.ts";
+
+const SESSION_ID_BYTES = 16;
 
 /** What a region is made of, opened by {@link openRegion}. */
 export interface RegionParts {
@@ -63,6 +66,7 @@ export interface Running {
   readonly tokens: RegionTokens;
   readonly checkpoints: Checkpoints;
   readonly membership: Membership;
+  readonly slots: SlotMap;
 }
 
 /** The inside of a region: everything the handles call. */
@@ -115,7 +119,14 @@ export class RegionEngine {
       for (const listener of this.#listeners) this.#tell(listener, change);
     });
     const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock });
-    const bridge = new SessionReplicationBridge({ fold, admission, clock, self: id });
+    const slots = new SlotMap(routerOf(membership), hasher);
+    const bridge = new SessionReplicationBridge({
+      fold,
+      admission,
+      clock,
+      self: id,
+      shardOf: (session, user) => slots.shardOfSession(session, user),
+    });
     const checkpoints = new Checkpoints({ fs: platform.fs, dir: options.dir, hasher, wal, bridge, fold });
     const applied = await checkpoints.restore(how.checkpoint, options.logger);
     const replication = await openReplication({
@@ -142,13 +153,14 @@ export class RegionEngine {
     const tokens = new RegionTokens({
       fold,
       replication,
+      slots,
       hasher,
       clusterId,
       clusterKeys,
       options,
       now: platform.now,
     });
-    this.#running = { replication, bridge, fold, tokens, checkpoints, membership };
+    this.#running = { replication, bridge, fold, tokens, checkpoints, membership, slots };
     this.joinProblem = undefined;
     if (how.joining) this.#noting = this.#noteJoined(replication, membership);
     this.#wake();
@@ -207,6 +219,11 @@ export class RegionEngine {
     return { outcome, effectId, position, ack: await this.#translating(reached) };
   }
 
+  /** An id for a new session of a user. */
+  mintSessionId(user: string): string {
+    return this.running.slots.mint(user, this.parts.platform.randomBytes(SESSION_ID_BYTES));
+  }
+
   /** Starts a session or, for a retry of the same start, finds it. */
   async startSession(id: string, user: string, options: StartOptions): Promise<Session> {
     const request: OpRequest = {
@@ -263,7 +280,7 @@ export class RegionEngine {
       const wait = { timeoutMs, signal, closed: this.#closing.signal };
       if (this.parts.options.role === "follower")
         await handOver(this.running, this.parts, ticket, tail, wait);
-      else await this.#writes(bridge.relay(tail, signal === undefined ? {} : { signal }));
+      else await this.#writes(bridge.relay(tail, signal === undefined ? { user } : { user, signal }));
     }
     const left = Math.max(0, deadline - timers.now());
     await this.#translating(tokens.covered(ticket.need, { ...options, timeoutMs: left }));

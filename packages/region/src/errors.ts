@@ -13,6 +13,8 @@ export type RegionErrorCode =
   | "REGION_FOREIGN_DIR"
   /** The list of members here is another one than in a region that answered: the message has both. */
   | "MEMBERSHIP_MISMATCH"
+  /** `shards` is another number than this directory or its cluster was made with: the message has both. */
+  | "SHARDS_MISMATCH"
   /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */
   | "REGION_DAMAGED"
   /** What a cursor or ticket covers has not arrived here before the deadline: `missing` says what. */

@@ -1,6 +1,6 @@
 import { regionId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
-import { joinCluster, ReplicationError } from "@tidemark/replication";
+import { joinCluster, ReplicationError, ShardRouter } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
 import { TransportError } from "@tidemark/transport";
 import { OP_BYTES_MAX } from "@tidemark/session";
@@ -43,7 +43,7 @@ interface Identity {
  * Resolves once the region's own logs are open and replayed. Whether members can be reached does not hold
  * it up: see `health()`, and `ready()` for a directory that has to join first.
  *
- * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`: nothing on disk was changed.
+ * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`, `SHARDS_MISMATCH`: nothing on disk was changed.
  * @throws WalError `WAL_LOCKED` with the holder.
  * @throws `TypeError` or `RangeError` for options that contradict each other.
  */
@@ -52,12 +52,13 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
   const { fs, hasher } = platform;
   const identity = identityOf(options);
   const { name, id, members } = identity;
+  if (options.shards !== undefined) ShardRouter.hash(options.shards);
   const durability = walDurability(options, platform);
   const clusterKeys = clusterKeysOf(options.clusterKey);
   const transport = options.transport ?? loneTransport();
 
   // Before anything is touched: whoever opens the wrong directory leaves it as it was.
-  if ((await readOwnFile(platform, dir, identity)) === undefined && (await holdsLogs(fs, dir))) {
+  if ((await readOwnFile(platform, options, identity)) === undefined && (await holdsLogs(fs, dir))) {
     throw new RegionError(
       "REGION_DAMAGED",
       `Cannot open ${dir}: it holds logs, and region.json, which says whose they are, is missing; restore it, or give the region another directory`,
@@ -79,16 +80,16 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
   let closeClock: (() => Promise<void>) | undefined;
   try {
     // Again under the lock of the log: nobody else writes it now.
-    let file = await readOwnFile(platform, dir, identity);
+    let file = await readOwnFile(platform, options, identity);
     const founder = options.bootstrap === true || options.members === undefined;
     if (file === undefined && founder) {
-      file = { name, id, seed: platform.randomBytes(SEED_BYTES), joined: true };
+      file = { name, id, seed: platform.randomBytes(SEED_BYTES), joined: true, shards: options.shards ?? 1 };
       await writeRegionFile(fs, dir, file);
     }
     const { clock, close } = await openRegionClock(fs, dir, id, platform.now);
     closeClock = close;
-    const noteJoined = ({ seed }: Membership): Promise<void> =>
-      writeRegionFile(fs, dir, { name, id, seed, joined: true });
+    const noteJoined = ({ seed, shards }: Membership): Promise<void> =>
+      writeRegionFile(fs, dir, { name, id, seed, joined: true, shards });
     const engine = new RegionEngine({
       options,
       platform,
@@ -104,11 +105,12 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
     if (file === undefined) {
       engine.joinWith(async (signal) => {
         const membership = await findCluster(engine, members, signal);
-        await writeRegionFile(fs, dir, { name, id, seed: membership.seed, joined: false });
+        const { seed, shards } = membership;
+        await writeRegionFile(fs, dir, { name, id, seed, joined: false, shards });
         await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined });
       });
     } else {
-      const membership = { ...toMembers(members), seed: file.seed, shards: 1 };
+      const membership = { ...toMembers(members), seed: file.seed, shards: file.shards };
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
       await engine.start(membership, { bootstrap: file.joined, joining: !file.joined, checkpoint });
     }
@@ -143,14 +145,28 @@ function identityOf(options: RegionOptions): Identity {
 /** `region.json`, if there is one. @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`. */
 async function readOwnFile(
   { fs }: RegionPlatform,
-  dir: string,
+  options: RegionOptions,
   { name, id }: Identity,
 ): Promise<RegionFile | undefined> {
+  const { dir } = options;
   const file = await readRegionFile(fs, dir);
-  if (file === undefined || (file.name === name && file.id === id)) return file;
+  if (file === undefined) return undefined;
+  if (file.name === name && file.id === id) {
+    requireShards(options, file.shards, `${dir} was made with`);
+    return file;
+  }
   throw new RegionError(
     "REGION_FOREIGN_DIR",
     `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id}); give each region a directory of its own`,
+  );
+}
+
+/** @throws RegionError `SHARDS_MISMATCH`. */
+function requireShards({ shards }: RegionOptions, found: number, where: string): void {
+  if (shards === undefined || shards === found) return;
+  throw new RegionError(
+    "SHARDS_MISMATCH",
+    `Cannot open the region with ${shards} shards: ${where} ${found}; leave shards out, or move the slots first`,
   );
 }
 
@@ -164,7 +180,7 @@ async function findCluster(engine: RegionEngine, members: Members, signal: Abort
     const changed = new AbortController();
     const stop = transport.onStatus(() => changed.abort(new Error("The medium has changed")));
     try {
-      return await joinCluster({
+      const membership = await joinCluster({
         transport,
         hasher: platform.hasher,
         self: id,
@@ -176,8 +192,11 @@ async function findCluster(engine: RegionEngine, members: Members, signal: Abort
         timeoutMs: JOIN_TIMEOUT_MS,
         signal: AbortSignal.any([signal, changed.signal]),
       });
+      requireShards(options, membership.shards, "the cluster has");
+      return membership;
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof RegionError) engine.cannotJoin(error);
       // Each may be mended while we ask on; that nobody answers is no problem yet.
       if (error instanceof ReplicationError && error.code === "MEMBERSHIP_MISMATCH") engine.cannotJoin(error);
       const { cause } = error as Error;

@@ -35,6 +35,11 @@ export interface RegionOptions {
   readonly transport?: Transport;
   /** Says that this is the first region of a new cluster; without effect on a directory that has been used. @defaultValue false */
   readonly bootstrap?: boolean;
+  /**
+   * Logs that the key space is divided into: a user and all their sessions share one. Chosen with the first region of
+   * a cluster, the same in every region. @defaultValue what the directory or the cluster has, 1 in a new cluster
+   */
+  readonly shards?: number;
   /** A follower serves reads, refuses every write with `READ_ONLY`, and acknowledges like any member. @defaultValue "member" */
   readonly role?: "member" | "follower";
   /** 32 bytes that every member holds: frames, cursors and tickets are authenticated with it. */

@@ -1,3 +1,4 @@
+import { SLOT_COUNT } from "@tidemark/replication";
 import type { WalFs } from "@tidemark/wal";
 import { RegionError } from "./errors.ts";
 
@@ -9,6 +10,8 @@ export interface RegionFile {
   readonly seed: Uint8Array;
   /** Whether it has ever reached the head of a member, or is the first: before that its state is not served. */
   readonly joined: boolean;
+  /** Shards its logs were divided into. */
+  readonly shards: number;
 }
 
 const FILE = "region.json";
@@ -38,18 +41,22 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
     throw damaged(error);
   }
   if (typeof value !== "object" || value === null) throw damaged();
-  const { format, name, id, seed, joined = true } = value as Record<string, unknown>;
+  const { format, name, id, seed, joined = true, shards = 1 } = value as Record<string, unknown>;
   if (format !== 1 || typeof name !== "string" || typeof seed !== "string") throw damaged();
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0xffff) throw damaged();
   if (!/^[0-9a-f]{32}$/.test(seed)) throw damaged();
   if (typeof joined !== "boolean") throw damaged();
-  return { name, id, seed: fromHex(seed), joined };
+  if (typeof shards !== "number" || !Number.isInteger(shards) || shards < 1 || shards > SLOT_COUNT) {
+    throw damaged();
+  }
+  return { name, id, seed: fromHex(seed), joined, shards };
 }
 
 /** Writes `region.json` atomically: whole or not at all, also across a crash. */
 export async function writeRegionFile(fs: WalFs, dir: string, file: RegionFile): Promise<void> {
-  const { name, id, joined } = file;
-  const text = `${JSON.stringify({ format: 1, name, id, seed: toHex(file.seed), joined }, null, 2)}\n`;
+  const { name, id, joined, shards } = file;
+  const fields = { format: 1, name, id, seed: toHex(file.seed), joined, ...(shards === 1 ? {} : { shards }) };
+  const text = `${JSON.stringify(fields, null, 2)}\n`;
   const bytes = new TextEncoder().encode(text);
   const temporary = `${dir}/${FILE}.tmp`;
   // What an earlier crash may have left.

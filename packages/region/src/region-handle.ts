@@ -9,8 +9,6 @@ import type { Certificate, Region, ResumeOptions, Sessions, Users } from "./regi
 import { SessionHandle } from "./session-handle.ts";
 import { UserHandle } from "./user-handle.ts";
 
-const ID_BYTES = 16;
-
 /** What {@link openRegion} hands out. */
 export class RegionHandle implements Region {
   readonly sessions: Sessions;
@@ -21,11 +19,7 @@ export class RegionHandle implements Region {
     this.#engine = engine;
     this.sessions = {
       start: async (options) =>
-        engine.startSession(
-          options.id ?? toHex(engine.parts.platform.randomBytes(ID_BYTES)),
-          options.user,
-          options,
-        ),
+        engine.startSession(options.id ?? engine.mintSessionId(options.user), options.user, options),
       get: (id) => (engine.fold.sessions.has(id) ? new SessionHandle(engine, id) : undefined),
       resume: async (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
     };

@@ -1,5 +1,4 @@
-import { shardId } from "@tidemark/core";
-import type { Hasher, LogId } from "@tidemark/core";
+import type { Hasher, LogId, ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { ClusterKey, CoverageNeed, Replication } from "@tidemark/replication";
 import { Cursor, decodeCursor, decodeTicket, encodeCursor, encodeTicket, Ticket } from "@tidemark/session";
@@ -9,11 +8,13 @@ import type { MissingPosition } from "./errors.ts";
 import { REGION_DEFAULTS } from "./options.ts";
 import type { RegionOptions } from "./options.ts";
 import type { ResumeOptions } from "./region.ts";
+import type { SlotMap } from "./slot-map.ts";
 
 /** What minting and checking tokens needs. */
 export interface RegionTokensOptions {
   readonly fold: SessionFold;
   readonly replication: Replication;
+  readonly slots: SlotMap;
   readonly hasher: Hasher;
   readonly clusterId: Uint8Array;
   /** The first signs, all are accepted. */
@@ -75,12 +76,15 @@ export class RegionTokens {
 
   /** Checks a cursor. @throws SessionError `CURSOR_*`. */
   readCursor(session: string, token: string): CoverageNeed {
-    return decodeCursor(token, { session, ...this.#trust() }).entries.map(toNeed);
+    const { fold, slots } = this.#options;
+    const shard = slots.shardOfSession(session, fold.sessions.get(session)?.user?.id);
+    return decodeCursor(token, { session, ...this.#trust() }).entries.map((entry) => toNeed(entry, shard));
   }
 
   /** Checks a ticket. @throws SessionError `TICKET_*`. */
   readTicket(user: string, token: string): PresentedTicket {
-    const { options, now } = this.#options;
+    const { options, now, slots } = this.#options;
+    const shard = slots.shardOfUser(user);
     const content = decodeTicket(token, {
       user,
       nowMs: now(),
@@ -88,8 +92,9 @@ export class RegionTokens {
       ...this.#trust(),
     });
     // With all operations in hand only what lies below them is waited for; else everything the bearer saw.
-    const seen = [...content.base, ...content.entries].map(toNeed);
-    return { tail: content.ops, need: content.complete ? content.base.map(toNeed) : seen, seen };
+    const base = content.base.map((entry) => toNeed(entry, shard));
+    const seen = [...base, ...content.entries.map((entry) => toNeed(entry, shard))];
+    return { tail: content.ops, need: content.complete ? base : seen, seen };
   }
 
   /** Waits until all positions are applied here. @throws RegionError `NOT_YET_VISIBLE`; ReplicationError. */
@@ -118,14 +123,12 @@ export class RegionTokens {
   }
 
   #missing(need: CoverageNeed): MissingPosition[] {
-    const vector = this.#options.replication.vector();
+    const { replication } = this.#options;
     return need
-      .map(({ region, epoch, lsn }) => ({
-        region,
-        epoch,
-        lsn,
-        reached: vector.lsnOf(toLog({ region, epoch, lsn })),
-      }))
+      .map((position) => {
+        const { region, epoch, lsn } = position;
+        return { region, epoch, lsn, reached: replication.reached(position) };
+      })
       .filter(({ lsn, reached }) => reached < lsn);
   }
 
@@ -148,10 +151,7 @@ export class RegionTokens {
   }
 }
 
-function toLog({ region, epoch }: TokenPosition): LogId {
-  return { region: region as LogId["region"], shard: shardId(0), epoch, channel: "sessions" };
-}
-
-function toNeed(position: TokenPosition): CoverageNeed[number] {
-  return { ...position, region: position.region as LogId["region"], channel: "sessions" };
+/** A token names logs by region and epoch alone; the shard is for logs that nobody has told of yet. */
+function toNeed(position: TokenPosition, shard: ShardId): CoverageNeed[number] {
+  return { ...position, region: position.region as LogId["region"], channel: "sessions", shard };
 }

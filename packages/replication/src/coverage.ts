@@ -26,10 +26,14 @@ export class Coverage {
     this.#options = options;
   }
 
+  /** The last LSN applied here of the log that a position names. */
+  reached(position: CoveragePosition): number {
+    return this.#options.state.lsnOf(this.#log(position));
+  }
+
   /** What of a need is not applied here. */
   missing(need: CoverageNeed): CoveragePosition[] {
-    const { state } = this.#options;
-    return need.filter((position) => state.lsnOf(this.#log(position)) < position.lsn);
+    return need.filter((position) => this.reached(position) < position.lsn);
   }
 
   /**

@@ -119,6 +119,10 @@ export class RegionReplication implements Replication {
     return this.#parts.view.peers();
   }
 
+  reached(position: CoveragePosition): number {
+    return this.#parts.coverage.reached(position);
+  }
+
   async covered(need: CoverageNeed, options: WaitOptions): Promise<"covered" | readonly CoveragePosition[]> {
     const { coverage } = this.#parts;
     options.signal?.throwIfAborted();

@@ -88,6 +88,8 @@ export interface Replication {
   vector(): Vector;
   frontier(): Frontier;
   peers(): readonly PeerState[];
+  /** The last LSN applied here of the log that a position names. */
+  reached(position: CoveragePosition): number;
   /**
    * Waits until all positions are applied here.
    *

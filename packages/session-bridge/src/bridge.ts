@@ -1,4 +1,4 @@
-import type { HlcClock, LogId, RegionId } from "@tidemark/core";
+import { shardId, type HlcClock, type LogId, type RegionId, type ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
 import { decodeOp, FOLD_VERSION } from "@tidemark/session";
@@ -24,6 +24,8 @@ export interface SessionBridgeOptions {
   readonly clock: HlcClock;
   /** This region: what arrives from others moves the clock and tells their skew. */
   readonly self: RegionId;
+  /** The shard whose log an operation goes to, by its session and, once that is known, its user. @defaultValue always 0 */
+  readonly shardOf?: (session: string, user: string | undefined) => ShardId;
 }
 
 /** How a write is sent. */
@@ -69,6 +71,7 @@ export class SessionReplicationBridge implements Replicated {
   readonly #admission: SessionAdmission<Promise<Submitted>>;
   readonly #clock: HlcClock;
   readonly #self: RegionId;
+  readonly #shardOf: (session: string, user: string | undefined) => ShardId;
   #replication: Replication | undefined;
 
   constructor(options: SessionBridgeOptions) {
@@ -76,6 +79,7 @@ export class SessionReplicationBridge implements Replicated {
     this.#admission = options.admission;
     this.#clock = options.clock;
     this.#self = options.self;
+    this.#shardOf = options.shardOf ?? (() => shardId(0));
   }
 
   /** Gives the bridge its way to the logs; writes are possible from then on. */
@@ -165,14 +169,23 @@ export class SessionReplicationBridge implements Replicated {
    * Appends sealed operations as they are: they keep their stamp, lane and number, and get a place in this region's
    * log. What became known meanwhile is left out. Resolves once all are durable and folded.
    */
-  async relay(ops: readonly Uint8Array[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async relay(
+    ops: readonly Uint8Array[],
+    options: {
+      readonly signal?: AbortSignal;
+      /** Whose ticket it is, where that is known. */
+      readonly user?: string;
+    } = {},
+  ): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const unknown = this.unknownOf(ops);
       if (unknown.length === 0) return;
       const { signal } = options;
       signal?.throwIfAborted();
       const written = unknown.map((bytes) =>
-        this.#attached().append(this.channel, RECORD_SESSION_OP, (writer) => writer.raw(bytes)),
+        this.#attached().append(this.channel, RECORD_SESSION_OP, (writer) => writer.raw(bytes), {
+          shard: this.#shard(decodeOp(bytes).session, options.user),
+        }),
       );
       try {
         await orAborted(Promise.all(written), signal);
@@ -197,8 +210,11 @@ export class SessionReplicationBridge implements Replicated {
   async #write(draft: OpDraft<Promise<Submitted>>): Promise<Submitted> {
     const clock = this.#clock;
     try {
-      const written = await this.#attached().append(this.channel, RECORD_SESSION_OP, (writer, _lsn, log) =>
-        draft.encode(writer, log, clock.tick()),
+      const written = await this.#attached().append(
+        this.channel,
+        RECORD_SESSION_OP,
+        (writer, _lsn, log) => draft.encode(writer, log, clock.tick()),
+        { shard: this.#shard(draft.session, draft.user) },
       );
       draft.settle(true);
       return { outcome: "applied", effectId: draft.effectId, position: draft.position, written };
@@ -206,6 +222,11 @@ export class SessionReplicationBridge implements Replicated {
       draft.settle(false);
       throw error;
     }
+  }
+
+  /** A session stays with its user: once the start is known, whatever else is said. */
+  #shard(session: string, user: string | undefined): ShardId {
+    return this.#shardOf(session, this.#fold.sessions.get(session)?.user?.id ?? user);
   }
 
   #followClock(bytes: Uint8Array, region: RegionId): void {

@@ -15,6 +15,7 @@ export * from "./op-request.ts";
 export { decodeOp, OpView } from "./op-view.ts";
 export * from "./op.ts";
 export { type Applied, SessionFold } from "./session-fold.ts";
+export { mintSessionId, slotOfSessionId } from "./session-id.ts";
 export type { ForkedNumber } from "./session-entry.ts";
 export type {
   Annotation,
