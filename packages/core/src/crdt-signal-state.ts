@@ -80,7 +80,7 @@ export class CrdtSignalState {
     for (const [replica, sums] of other.#replicas) {
       const own = this.#replicas.get(replica);
       if (own !== undefined && !isGreater(sums, own)) continue;
-      this.#replicas.set(replica, copy(sums));
+      this.#replicas.set(replica, sums.copy());
       this.#total = undefined;
       changed = true;
     }
@@ -120,7 +120,7 @@ export class CrdtSignalState {
     if (reader.u8() !== VERSION) reader.fail("Cannot read this version of a signal state", 0);
     const empty = SignalSums.decode(reader);
     if (empty.count !== 0) reader.fail("Cannot accept options with contributions", 1);
-    const state = new CrdtSignalState({ halfLifeMs: empty.halfLifeMs, windows: empty.windows });
+    const state = new CrdtSignalState({ ...empty.decay, windows: empty.windows });
     const replicas = reader.count(6);
     let previous = -1;
     for (let i = 0; i < replicas; i++) {
@@ -152,12 +152,6 @@ export class CrdtSignalState {
 
 function isGreater(a: SignalSums, b: SignalSums): boolean {
   return a.count === b.count ? compareBytes(bytesOf(a), bytesOf(b)) > 0 : a.count > b.count;
-}
-
-function copy(sums: SignalSums): SignalSums {
-  const own = new SignalSums({ halfLifeMs: sums.halfLifeMs, windows: sums.windows });
-  own.addAll(sums);
-  return own;
 }
 
 function bytesOf(sums: SignalSums): Uint8Array {

@@ -16,5 +16,13 @@ export * from "./lww-map.ts";
 export * from "./lww-register.ts";
 export * from "./pn-counter.ts";
 export * from "./safe-integer.ts";
+export {
+  EPOCHS_KEPT,
+  HALF_LIFE_MS_MAX,
+  LINEAR_STEPS,
+  LINEAR_STEPS_KEPT,
+  type SignalDecay,
+} from "./signal-decay.ts";
 export * from "./signal-sums.ts";
+export * from "./state-digest.ts";
 export { bytesCodec, integerCodec, textCodec, type ValueCodec } from "./value-codec.ts";

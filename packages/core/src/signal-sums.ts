@@ -12,20 +12,18 @@ import {
 } from "./bucket-sums.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import { exp2Fraction, fraction48 } from "./exp2.ts";
-import { BASE, negate, scaleMagnitude, toDouble, weightMagnitude, wrapHi } from "./fixed-point.ts";
-import { guardSafe, guardUpTo } from "./safe-integer.ts";
+import { BASE, negate, toDouble, weightMagnitude, wrapHi } from "./fixed-point.ts";
+import { guardUpTo } from "./safe-integer.ts";
+import { type DecayRule, decayRule, decayRuleOf, type SignalDecay } from "./signal-decay.ts";
 
 /** A sliding window of event time, or everything. */
 export type SignalWindow = "1h" | "24h" | "7d" | "all";
 
-/** How a signal decays. Sums of different options are not added. */
-export interface SignalSumsOptions {
-  /** Milliseconds in which a contribution loses half of its score: 1 to {@link HALF_LIFE_MS_MAX}. */
-  readonly halfLifeMs: number;
+/** How a signal decays, and what is kept of it. Sums of different options are not added. */
+export type SignalSumsOptions = SignalDecay & {
   /** Whether windows can be asked for; without them a state is about a third of the size. @defaultValue true */
   readonly windows?: boolean;
-}
+};
 
 /** What fell into a window. */
 export interface WindowSum {
@@ -34,12 +32,8 @@ export interface WindowSum {
   readonly weight: number;
 }
 
-/** 2^40 - 1 ms, 34 years. */
-export const HALF_LIFE_MS_MAX: number = 2 ** 40 - 1;
 /** 2^48 - 1: the last event time a stamp could carry. */
 export const EVENT_TIME_MS_MAX: number = 2 ** 48 - 1;
-/** Half-life epochs kept: what is older has decayed below 2^-95 of its weight. */
-export const EPOCHS_KEPT = 96;
 /** Minute buckets kept below the newest. */
 export const MINUTES_KEPT = 120;
 /** Hour buckets kept below the newest. */
@@ -49,6 +43,9 @@ export const EXACT_COUNT_MAX: number = 2 ** 24;
 
 const VERSION = 1;
 const FLAG_WINDOWS = 1;
+/** The bit of the flags above which the code of the decay is. */
+const DECAY_SHIFT = 1;
+const FLAGS_MAX = 0b101;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const magnitude = { hi: 0, lo: 0 };
@@ -58,15 +55,20 @@ const scaled = { hi: 0, lo: 0 };
  * The decaying sums of one signal: a pure function of the *set* of contributions (weight, event time), so
  * that any order and any grouping of them give the same bytes.
  *
- * Forward decay in integers (Cormode et al., "Forward Decay", ICDE 2009), counted from the Unix epoch. A
- * contribution at `t` falls into half-life epoch `e = floor(t / halfLifeMs)` and adds its weight decayed to
- * the end of that epoch, `weight * 2^(f - 1)` with `f = floor(2^48 * (t mod halfLifeMs) / halfLifeMs) / 2^48`
- * and 2^f from {@link exp2Fraction}. A weight is rounded to 40 fractional bits, half away from zero; so is
- * the product. Nothing is decayed in place, so that late events need no special case. The score is
- * computed when it is read.
+ * Forward decay in integers (Cormode et al., "Forward Decay", ICDE 2009), counted from the Unix epoch. A weight
+ * is rounded to 40 fractional bits, half away from zero. What it adds depends on the decay:
  *
- * Bounded: 96 epochs, 120 minutes and 336 hours below the newest *folded* event; `now` never prunes. The
- * all-time count and sum forget nothing.
+ * - `halfLifeMs`: a contribution at `t` falls into epoch `e = floor(t / halfLifeMs)` and adds its weight decayed to
+ *   the end of that epoch, `weight * 2^(f - 1)` with `f = floor(2^48 * (t mod halfLifeMs) / halfLifeMs) / 2^48` and
+ *   2^f from {@link exp2Fraction}; that product is rounded like the weight.
+ * - `linearMs`: it falls into step `floor(t / s)`, `s = ceil(linearMs / 128)`, and adds its weight: it is read as if
+ *   it had happened when its step began, so that it fades out up to a 128th of the line early.
+ * - `permanent`: it only adds to the plain sum.
+ *
+ * Nothing is decayed in place, so that late events need no special case. The score is computed when it is read.
+ *
+ * Bounded: 96 epochs or 256 steps, 120 minutes and 336 hours below the newest *folded* event; `now` never prunes.
+ * The all-time count and sum forget nothing.
  *
  * A sum wraps modulo 2^105 units of 2^-40, which keeps order out of it even where it overflows. That takes
  * more than 2^24 contributions next to the greatest weight: {@link SignalSums.exact} says when it could have.
@@ -81,21 +83,24 @@ const scaled = { hi: 0, lo: 0 };
  * ```
  */
 export class SignalSums {
-  readonly halfLifeMs: number;
   readonly windows: boolean;
+  readonly #rule: DecayRule;
   #count: number = 0;
   #hi: number = 0;
   #lo: number = 0;
-  #epochs: BucketSums | undefined;
+  /** By epoch or step; absent where nothing fades. */
+  #fading: BucketSums | undefined;
   #minutes: BucketSums | undefined;
   #hours: BucketSums | undefined;
 
   constructor(options: SignalSumsOptions) {
-    const { halfLifeMs, windows = true } = options;
-    guardSafe(halfLifeMs, "halfLifeMs", 1);
-    guardUpTo(halfLifeMs, "halfLifeMs", HALF_LIFE_MS_MAX);
-    this.halfLifeMs = halfLifeMs;
-    this.windows = windows;
+    this.#rule = decayRule(options);
+    this.windows = options.windows ?? true;
+  }
+
+  /** How it fades. */
+  get decay(): SignalDecay {
+    return this.#rule.decay;
   }
 
   /** Contributions ever added. */
@@ -123,17 +128,19 @@ export class SignalSums {
     weightMagnitude(weight, magnitude);
     guardUpTo(eventTimeMs, "eventTimeMs", EVENT_TIME_MS_MAX);
     const count = addCounts(this.#count, 1);
-    const epoch = Math.floor(eventTimeMs / this.halfLifeMs);
-    const intoEpochMs = eventTimeMs - epoch * this.halfLifeMs;
-    scaleMagnitude(magnitude, exp2Fraction(fraction48(intoEpochMs, this.halfLifeMs)), scaled);
+    const { bucketMs, bucketsKept } = this.#rule;
+    const bucket = bucketMs === 0 ? 0 : Math.floor(eventTimeMs / bucketMs);
+    if (bucketMs > 0) this.#rule.contribute(magnitude, eventTimeMs - bucket * bucketMs, scaled);
     if (weight < 0) {
       negate(magnitude);
       negate(scaled);
     }
     this.#count = count;
     this.#addPlain(magnitude.hi, magnitude.lo);
-    if (this.#epochs === undefined) this.#epochs = [epoch, 1, scaled.hi, scaled.lo];
-    else addToBucket(this.#epochs, EPOCHS_KEPT, epoch, 1, scaled.hi, scaled.lo);
+    if (bucketMs > 0) {
+      if (this.#fading === undefined) this.#fading = [bucket, 1, scaled.hi, scaled.lo];
+      else addToBucket(this.#fading, bucketsKept, bucket, 1, scaled.hi, scaled.lo);
+    }
     if (!this.windows) return;
     const minute = Math.floor(eventTimeMs / MINUTE_MS);
     const hour = Math.floor(eventTimeMs / HOUR_MS);
@@ -153,37 +160,44 @@ export class SignalSums {
    */
   addAll(other: SignalSums): void {
     if (!this.sameOptions(other))
-      throw new TypeError("Cannot add sums of another half-life or without the same windows");
+      throw new TypeError("Cannot add sums of another decay or without the same windows");
     this.#count = addCounts(this.#count, other.#count);
     this.#addPlain(other.#hi, other.#lo);
-    this.#epochs = union(this.#epochs, other.#epochs, EPOCHS_KEPT);
+    this.#fading = union(this.#fading, other.#fading, this.#rule.bucketsKept);
     this.#minutes = union(this.#minutes, other.#minutes, MINUTES_KEPT);
     this.#hours = union(this.#hours, other.#hours, HOURS_KEPT);
   }
 
   /** Whether `other` decays alike, so that the two can be added. */
   sameOptions(other: SignalSums): boolean {
-    return this.halfLifeMs === other.halfLifeMs && this.windows === other.windows;
+    const { code, spanMs } = this.#rule;
+    return code === other.#rule.code && spanMs === other.#rule.spanMs && this.windows === other.windows;
+  }
+
+  /** Sums of the same options with nothing in them. */
+  emptied(): SignalSums {
+    return new SignalSums({ ...this.decay, windows: this.windows });
+  }
+
+  /** The same sums, apart from these. */
+  copy(): SignalSums {
+    const copy = this.emptied();
+    copy.addAll(this);
+    return copy;
   }
 
   /**
-   * The sum of `weight * 2^((eventTime - now) / halfLife)`: always finite, and the same double everywhere for
-   * the same contributions. An epoch that has not begun at `nowMs` is read as at its beginning, so that a
-   * stamp from the far future is worth at most twice its weight instead of burying the rest.
+   * What is left of all weights: `weight * 2^((eventTime - now) / halfLife)` each, or `weight * (1 - age / line)`.
+   * Always finite, and the same double everywhere for the same contributions. An epoch or step that has not begun at
+   * `nowMs` is read as at its beginning, so that a stamp from the far future is worth at most twice its weight
+   * instead of burying the rest.
+   *
+   * A straight line is exact while `nowMs` is no more than its length below the newest event, and at any time after.
    */
   score(nowMs: number): number {
     guardUpTo(nowMs, "nowMs", EVENT_TIME_MS_MAX);
-    if (this.#epochs === undefined) return 0;
-    const nowEpoch = Math.floor(nowMs / this.halfLifeMs);
-    const fraction = exp2Fraction(fraction48(nowMs - nowEpoch * this.halfLifeMs, this.halfLifeMs));
-    let sum = 0;
-    let at = 0;
-    forEachBucket(this.#epochs, (epoch, _count, hi, lo) => {
-      const position = Math.min(epoch, nowEpoch);
-      sum = halve(sum, position - at) + toDouble(hi, lo);
-      at = position;
-    });
-    return (halve(sum, nowEpoch - at) * 2) / (1 + fraction / BASE) + 0;
+    if (this.#rule.bucketMs === 0) return this.weight + 0;
+    return this.#fading === undefined ? 0 : this.#rule.score(this.#fading, nowMs);
   }
 
   /**
@@ -213,11 +227,11 @@ export class SignalSums {
    * | field | type |
    * | :--- | :--- |
    * | version | u8, 1 |
-   * | flags | u8: bit 0 = windows |
-   * | half-life ms | varint |
+   * | flags | u8: bit 0 = windows; bits 1 and 2: 0 half-life, 1 linear, 2 permanent |
+   * | span | varint: milliseconds of the half-life or the line; 0 if permanent |
    * | count | varint; nothing follows 0 |
    * | plain sum | sum |
-   * | epochs | buckets, at most 96 |
+   * | epochs or steps | buckets, at most 96 or 256; absent if permanent |
    * | minutes, hours | buckets, at most 120 and 336, if windows |
    *
    * sum = varint zigzag `hi`, varint `lo`: `hi * 2^52 + lo` units of 2^-40, `lo < 2^52`. buckets = varint
@@ -226,12 +240,12 @@ export class SignalSums {
    */
   encode(writer: ByteWriter): void {
     writer.u8(VERSION);
-    writer.u8(this.windows ? FLAG_WINDOWS : 0);
-    writer.varint(this.halfLifeMs);
+    writer.u8((this.windows ? FLAG_WINDOWS : 0) | (this.#rule.code << DECAY_SHIFT));
+    writer.varint(this.#rule.spanMs);
     writer.varint(this.#count);
     if (this.#count === 0) return;
     writeSum(writer, this.#hi, this.#lo);
-    writeBuckets(writer, this.#epochs ?? []);
+    if (this.#rule.bucketMs > 0) writeBuckets(writer, this.#fading ?? []);
     if (!this.windows) return;
     writeBuckets(writer, this.#minutes ?? []);
     writeBuckets(writer, this.#hours ?? []);
@@ -245,11 +259,11 @@ export class SignalSums {
   static decode(reader: ByteReader): SignalSums {
     if (reader.u8() !== VERSION) reader.fail("Cannot read this version of signal sums", reader.offset - 1);
     const flags = reader.u8();
-    if (flags > FLAG_WINDOWS) reader.fail("Cannot accept unknown flags", reader.offset - 1);
+    if (flags > FLAGS_MAX) reader.fail("Cannot accept unknown flags", reader.offset - 1);
     const start = reader.offset;
-    const halfLifeMs = reader.varint();
-    if (halfLifeMs === 0 || halfLifeMs > HALF_LIFE_MS_MAX) reader.fail("Cannot accept the half-life", start);
-    const sums = new SignalSums({ halfLifeMs, windows: flags === FLAG_WINDOWS });
+    const rule = decayRuleOf(flags >> DECAY_SHIFT, reader.varint());
+    if (rule === undefined) return reader.fail("Cannot accept the decay", start);
+    const sums = new SignalSums({ ...rule.decay, windows: (flags & FLAG_WINDOWS) !== 0 });
     const count = reader.varint();
     if (count === 0) return sums;
     sums.#count = count;
@@ -262,7 +276,7 @@ export class SignalSums {
       if (cells.length === 0) reader.fail("Cannot accept sums without a bucket", at);
       return cells;
     };
-    sums.#epochs = read(EPOCHS_KEPT, halfLifeMs);
+    if (rule.bucketMs > 0) sums.#fading = read(rule.bucketsKept, rule.bucketMs);
     if (!sums.windows) return sums;
     sums.#minutes = read(MINUTES_KEPT, MINUTE_MS);
     sums.#hours = read(HOURS_KEPT, HOUR_MS);
@@ -273,12 +287,13 @@ export class SignalSums {
   /** One newest event made the newest bucket of each kind: buckets that cannot overlap were never encoded. */
   #checkNewest(reader: ByteReader, start: number): void {
     const minuteMs = newestBucket(this.#minutes as BucketSums) * MINUTE_MS;
-    const epochMs = newestBucket(this.#epochs as BucketSums) * this.halfLifeMs;
     const hour = newestBucket(this.#hours as BucketSums);
+    const { bucketMs } = this.#rule;
+    const fadingMs = bucketMs === 0 ? minuteMs : newestBucket(this.#fading as BucketSums) * bucketMs;
     if (
       Math.floor(minuteMs / HOUR_MS) !== hour ||
-      epochMs >= minuteMs + MINUTE_MS ||
-      epochMs + this.halfLifeMs <= minuteMs
+      fadingMs >= minuteMs + MINUTE_MS ||
+      (bucketMs > 0 && fadingMs + bucketMs <= minuteMs)
     ) {
       reader.fail("Cannot accept newest buckets of different times", start);
     }
@@ -305,14 +320,4 @@ function union(
   if (into === undefined) return from.slice();
   forEachBucket(from, (index, count, hi, lo) => addToBucket(into, keep, index, count, hi, lo));
   return into;
-}
-
-/** `value / 2^times`, by exact powers of two. */
-function halve(value: number, times: number): number {
-  // Below the smallest double whatever the value: no loop is as long as a caller's time span.
-  if (times > 1300) return 0;
-  let out = value;
-  let rest = times;
-  for (; rest >= 30; rest -= 30) out /= 0x4000_0000;
-  return out / (1 << rest);
 }

@@ -24,7 +24,6 @@ export type {
   SessionState,
   SignalState,
 } from "./session-state.ts";
-export { STATE_SLOTS } from "./state-digest.ts";
 export * from "./ticket.ts";
 export type { TokenKey, TokenSeal, TokenTrust } from "./token.ts";
 export * from "./token-positions.ts";

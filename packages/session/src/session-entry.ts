@@ -1,10 +1,17 @@
-import { type ByteWriter, compareUtf8, HLC_ZERO, type Hlc, type SignalSums, writeHlc } from "@tidemark/core";
+import {
+  type ByteWriter,
+  compareUtf8,
+  type DigestObject,
+  HLC_ZERO,
+  type Hlc,
+  type SignalSums,
+  writeHlc,
+} from "@tidemark/core";
 import { EffectList, comparePositions, type OpPosition } from "./effect-list.ts";
 import { bytesOfHex } from "./hex.ts";
 import type { LaneState } from "./lane.ts";
 import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
 import type { StartClear, StartSealed } from "./op.ts";
-import type { DigestObject } from "./state-digest.ts";
 import { TicketBytes } from "./ticket-bytes.ts";
 import type { UserEntry } from "./user-entry.ts";
 

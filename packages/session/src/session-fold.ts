@@ -7,6 +7,8 @@ import {
   HLC_ZERO,
   laterHlc,
   type LogId,
+  StateDigest,
+  type StateTerms,
 } from "@tidemark/core";
 import { EffectIds } from "./effect-id.ts";
 import type { OpPosition } from "./effect-list.ts";
@@ -19,11 +21,10 @@ import { hexOf } from "./hex.ts";
 import { LaneState } from "./lane.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
-import { foldVersionOf } from "./op-kinds.ts";
+import { FOLD_VERSION, foldVersionOf } from "./op-kinds.ts";
 import { decodeOp, isFoldable, OpView } from "./op-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
-import { StateDigest } from "./state-digest.ts";
 import { heldOf, type LogPlace, type UnstableOp, type UnstableOps } from "./unstable-op.ts";
 import { UserEntry } from "./user-entry.ts";
 import { UserView } from "./user-view.ts";
@@ -51,6 +52,7 @@ export class SessionFold {
   heldUnhides: UnstableOp[] = [];
   readonly counts: FoldCounts = noCounts();
   readonly #hasher: Hasher;
+  readonly #terms: StateTerms = { foldVersion: FOLD_VERSION };
   readonly #fold: FoldEffects;
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
   #digest: StateDigest;
@@ -67,7 +69,7 @@ export class SessionFold {
     this.halfLifeMs = halfLifeMs;
     this.unstableBytesMax = unstableBytesMax;
     this.#fold = new FoldEffects(this);
-    this.#digest = new StateDigest(hasher);
+    this.#digest = new StateDigest(hasher, this.#terms);
   }
 
   /**
@@ -394,7 +396,7 @@ export class SessionFold {
     this.effects.clear();
     this.heldUnhides = [];
     Object.assign(this.counts, noCounts());
-    this.#digest = new StateDigest(this.#hasher);
+    this.#digest = new StateDigest(this.#hasher, this.#terms);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type LogId, SignalSums } from "@tidemark/core";
+import type { LogId } from "@tidemark/core";
 import type { ForkedNumber, SessionEntry } from "./session-entry.ts";
 import type { OpPlace } from "./op-draft.ts";
 import type { OpKind } from "./op-kinds.ts";
@@ -98,8 +98,7 @@ function signalsOf(entry: SessionEntry): Map<string, Map<string, SignalState>> {
   for (const [entity, sums] of entry.signals) {
     const states = new Map<string, SignalState>();
     for (const [signal, sum] of sums) {
-      const copy = new SignalSums({ halfLifeMs: sum.halfLifeMs, windows: sum.windows });
-      copy.addAll(sum);
+      const copy = sum.copy();
       states.set(signal, { count: copy.count, weight: copy.weight, score: (nowMs) => copy.score(nowMs) });
     }
     signals.set(entity, states);

@@ -1,6 +1,5 @@
-import { type ByteWriter, HideSet, HLC_ZERO, type Hlc } from "@tidemark/core";
+import { type ByteWriter, type DigestObject, HideSet, HLC_ZERO, type Hlc } from "@tidemark/core";
 import type { SessionEntry } from "./session-entry.ts";
-import type { DigestObject } from "./state-digest.ts";
 import { TicketBytes } from "./ticket-bytes.ts";
 import type { UnstableOp } from "./unstable-op.ts";
 

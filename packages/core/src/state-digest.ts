@@ -1,17 +1,24 @@
-import { ByteWriter, compareBytes, HASH_CONTEXTS } from "@tidemark/core";
-import type { Hasher } from "@tidemark/core";
-import { FOLD_VERSION } from "./op-kinds.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { compareBytes } from "./compare.ts";
+import { HASH_CONTEXTS, type Hasher } from "./hasher.ts";
 
 /** Slots that objects are spread over. */
 export const STATE_SLOTS = 4096;
 
 /** A part of the state with a digest of its own. */
 export interface DigestObject {
-  /** 1 session, 2 a user's hides. */
+  /** 1 session, 2 a user's hides, 3 a session that was purged, 4 an entity of the ledger, 5 an erased user. */
   readonly objectKind: number;
   readonly id: string;
   /** Writes the canonical bytes; an object that writes none is as good as absent. */
   writeCanonical(writer: ByteWriter): void;
+}
+
+/** What the state is folded under, the same in every region that compares. */
+export interface StateTerms {
+  readonly foldVersion: number;
+  /** The digest of the signal schema, 32 bytes; absent without one. */
+  readonly schema?: Uint8Array;
 }
 
 interface SlotEntry {
@@ -21,6 +28,7 @@ interface SlotEntry {
 }
 
 const HASH_BYTES = 32;
+const NO_SCHEMA = new Uint8Array(HASH_BYTES);
 const utf8 = new TextEncoder();
 
 /**
@@ -29,18 +37,20 @@ const utf8 = new TextEncoder();
  * An object hashes as `tidemark 2026 state v1` over kind (u8), id and canonical bytes, each as u32-LE length and
  * bytes. Its slot is the first two bytes (little-endian) of `tidemark 2026 slot v1` over the id, modulo 4,096.
  * A slot hashes its objects' hashes in order of (id bytes, kind); an empty slot is left out. The digest hashes
- * fold version (u16), 32 zero bytes each for schema and policies, then number (u16) and hash of every slot,
- * ascending; all under the same context.
+ * fold version (u16), the digest of the signal schema or 32 zero bytes, 32 zero bytes, then number (u16) and hash of
+ * every slot, ascending; all under the same context.
  */
 export class StateDigest {
   readonly #hasher: Hasher;
+  readonly #terms: StateTerms;
   readonly #slots: Map<number, Map<string, SlotEntry>> = new Map();
   readonly #slotHashes: Map<number, Uint8Array> = new Map();
   readonly #touched: Set<DigestObject> = new Set();
   readonly #writer: ByteWriter = new ByteWriter(4096);
 
-  constructor(hasher: Hasher) {
+  constructor(hasher: Hasher, terms: StateTerms) {
     this.#hasher = hasher;
+    this.#terms = terms;
   }
 
   /** An object changed, or is new. */
@@ -52,8 +62,10 @@ export class StateDigest {
   digest(): Uint8Array {
     this.#catchUp();
     const writer = new ByteWriter(2 + 2 * HASH_BYTES + this.#slotHashes.size * (2 + HASH_BYTES));
-    writer.u16(FOLD_VERSION);
-    writer.raw(new Uint8Array(2 * HASH_BYTES));
+    const { foldVersion, schema = NO_SCHEMA } = this.#terms;
+    writer.u16(foldVersion);
+    writer.raw(schema);
+    writer.raw(NO_SCHEMA);
     for (const slot of [...this.#slotHashes.keys()].sort((a, b) => a - b)) {
       writer.u16(slot);
       writer.raw(this.#slotHashes.get(slot) as Uint8Array);
