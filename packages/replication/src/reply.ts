@@ -2,12 +2,16 @@ import { ByteReader, ByteWriter } from "@tidemark/core";
 import { Vector } from "@tidemark/wal";
 import { readAck, writeAck, type Ack } from "./ack.ts";
 import { decoding } from "./decoding.ts";
+import { readDigestDetails, writeDigestDetails, type DigestDetails } from "./digest-parts.ts";
 import { FRAME_OVERHEAD_BYTES } from "./frame.ts";
 import { decodeMembership, encodeMembership, type Membership } from "./membership.ts";
 import { MEMBERSHIP_DIGEST_BYTES, NONCE_BYTES, REQUEST_KIND } from "./request.ts";
+import { SNAPSHOT_ID_BYTES, type SnapshotPart } from "./snapshot-token.ts";
 
 /** What a frame that carries a range adds to its batches. */
 export const RANGE_REPLY_OVERHEAD_BYTES: number = FRAME_OVERHEAD_BYTES + NONCE_BYTES + 2;
+/** What a frame that carries a piece of a snapshot adds to it: id, bytes of the whole and offset. */
+export const SNAPSHOT_REPLY_OVERHEAD_BYTES: number = RANGE_REPLY_OVERHEAD_BYTES + SNAPSHOT_ID_BYTES + 9 + 9;
 const STATE_DIGEST_BYTES = 32;
 
 /** Why a peer does not answer with what was asked. */
@@ -27,7 +31,14 @@ const REFUSAL_OF = new Map<number, Refusal>(
 export type Reply =
   | { readonly kind: "range"; readonly batches: Uint8Array }
   | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
-  | { readonly kind: "digests"; readonly vector: Vector; readonly digest: Uint8Array }
+  | {
+      readonly kind: "digests";
+      readonly vector: Vector;
+      readonly digest: Uint8Array;
+      readonly details?: DigestDetails;
+    }
+  /** A piece of a snapshot; `bytes` is a view as well. */
+  | { readonly kind: "snapshot"; readonly part: SnapshotPart }
   | { readonly kind: "membership"; readonly membership: Membership }
   /** All of the records are durable and applied at the one who was asked. */
   | { readonly kind: "relay" }
@@ -40,7 +51,8 @@ export type Reply =
  * | ---: | :--- | :--- |
  * | 1 | range | whole batches, verbatim |
  * | 2 | vectors | membership digest 16, ack |
- * | 3 | digests | vector, state digest 32 |
+ * | 3 | digests | vector, state digest 32; then nothing, or details: {@link writeDigestDetails} |
+ * | 4 | snapshot | id 16, varint bytes of the whole, varint offset, then bytes of it |
  * | 6 | membership | the list, canonical |
  * | 7 | relay | nothing: the records are durable there |
  *
@@ -48,7 +60,9 @@ export type Reply =
  * first LSN still held, or 0.
  */
 export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
-  const writer = new ByteWriter(reply.kind === "range" ? reply.batches.length + 16 : 256);
+  const bulk =
+    reply.kind === "range" ? reply.batches : reply.kind === "snapshot" ? reply.part.bytes : undefined;
+  const writer = new ByteWriter(bulk === undefined ? 256 : bulk.length + 64);
   writer.raw(nonce);
   if (reply.kind === "refused") {
     writer.u8(reply.of);
@@ -69,6 +83,13 @@ export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
     case "digests":
       reply.vector.write(writer);
       writer.raw(reply.digest);
+      if (reply.details !== undefined) writeDigestDetails(writer, reply.details);
+      break;
+    case "snapshot":
+      writer.raw(reply.part.id);
+      writer.varint(reply.part.totalBytes);
+      writer.varint(reply.part.offset);
+      writer.raw(reply.part.bytes);
       break;
     case "membership":
       writer.raw(encodeMembership(reply.membership));
@@ -112,7 +133,13 @@ function readReply(reader: ByteReader): Reply {
         kind: "digests",
         vector: Vector.read(reader),
         digest: reader.view(STATE_DIGEST_BYTES).slice(),
+        ...(reader.remaining > 0 && { details: readDigestDetails(reader) }),
       };
+    case REQUEST_KIND.snapshot: {
+      const id = reader.view(SNAPSHOT_ID_BYTES).slice();
+      const [totalBytes, offset] = [reader.varint(), reader.varint()];
+      return { kind: "snapshot", part: { id, totalBytes, offset, bytes: reader.view(reader.remaining) } };
+    }
     case REQUEST_KIND.membership:
       return { kind: "membership", membership: decodeMembership(reader.view(reader.remaining)) };
     case REQUEST_KIND.relay:

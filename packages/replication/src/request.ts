@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, type LogId } from "@tidemark/core";
 import { readAck, writeAck, type Ack } from "./ack.ts";
 import { decoding } from "./decoding.ts";
+import { readDigestDetail, writeDigestDetail, type DigestDetail } from "./digest-parts.ts";
 import { readLogId, writeLogId } from "./log-id-codec.ts";
 import { SLOT_COUNT } from "./shard-router.ts";
 
@@ -30,8 +31,8 @@ export type Request =
   | { readonly kind: "range"; readonly log: LogId; readonly from: number; readonly to: number }
   /** What do you hold? Carries what the asker holds, so that one round trip tells both. */
   | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
-  /** State digests: of these slots, or with none the whole state at its vector. */
-  | { readonly kind: "digests"; readonly slots: readonly number[] }
+  /** State digests: the whole at its vector, and with slots also theirs or those of their objects. */
+  | { readonly kind: "digests"; readonly slots: readonly number[]; readonly detail?: DigestDetail }
   /** A snapshot, from the beginning or from a token. */
   | { readonly kind: "snapshot"; readonly token: Uint8Array }
   /** The keys of users, by pseudonym. */
@@ -48,7 +49,7 @@ export type Request =
  * | ---: | :--- | :--- |
  * | 1 | range | log (region u16, shard u16, epoch u32, channel u8), from varint, to varint |
  * | 2 | vectors | membership digest 16, ack |
- * | 3 | digests | varint count, then slots, u16, ascending |
+ * | 3 | digests | varint count, then slots, u16, ascending; then nothing, or channel u8 and u8 1 (of slots) or 2 (of their objects) |
  * | 4 | snapshot | resume token `bytes`, at most 4,096 |
  * | 5 | keys | varint count, then pseudonyms `bytes`, each at most 64 |
  * | 6 | membership | |
@@ -72,6 +73,7 @@ export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
     case "digests":
       writer.varint(request.slots.length);
       for (const slot of request.slots) writer.u16(slot);
+      if (request.detail !== undefined) writeDigestDetail(writer, request.detail);
       break;
     case "snapshot":
       writer.prefixed(request.token);
@@ -123,7 +125,7 @@ function readRequest(reader: ByteReader): Request {
         if (slot >= SLOT_COUNT || slot <= (slots.at(-1) ?? -1)) reader.fail("Cannot accept this slot here");
         slots.push(slot);
       }
-      return { kind: "digests", slots };
+      return { kind: "digests", slots, ...(reader.remaining > 0 && { detail: readDigestDetail(reader) }) };
     }
     case REQUEST_KIND.snapshot:
       return { kind: "snapshot", token: reader.prefixed(TOKEN_BYTES_MAX).slice() };

@@ -14,6 +14,8 @@ import {
   encodeMembership,
   encodeReply,
   encodeRequest,
+  encodeSnapshotBody,
+  encodeSnapshotToken,
   FRAME_OVERHEAD_BYTES,
   FrameCodec,
   membershipDigest,
@@ -42,6 +44,12 @@ const anyRequest: fc.Arbitrary<Request> = fc.oneof(
   fc
     .uniqueArray(fc.nat(4_095), { maxLength: 20 })
     .map((slots): Request => ({ kind: "digests", slots: slots.toSorted((a, b) => a - b) })),
+  fc
+    .tuple(
+      fc.constantFrom("signals" as const, "sessions" as const),
+      fc.constantFrom("slots" as const, "objects" as const),
+    )
+    .map(([channel, of]): Request => ({ kind: "digests", slots: [3, 9], detail: { channel, of } })),
   fc.record({ kind: fc.constant("snapshot" as const), token: fc.uint8Array({ maxLength: 50 }) }),
   fc.record({
     kind: fc.constant("keys" as const),
@@ -58,6 +66,29 @@ const anyReply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: fc.constant("range" as const), batches: fc.uint8Array({ maxLength: 200 }) }),
   fc.record({ kind: fc.constant("vectors" as const), membershipDigest: anyBytes(16), ack: anyAck }),
   fc.record({ kind: fc.constant("digests" as const), vector: anyVector, digest: anyBytes(32) }),
+  fc.record({
+    kind: fc.constant("digests" as const),
+    vector: anyVector,
+    digest: anyBytes(32),
+    details: fc.record({
+      replayed: fc.boolean(),
+      truncated: fc.boolean(),
+      slots: anyBytes(32).map((digest) => [
+        { slot: 4, digest },
+        { slot: 4_095, digest },
+      ]),
+      objects: anyBytes(32).map((digest) => [{ kind: 2, id: "user", digest }]),
+    }),
+  }),
+  fc.record({
+    kind: fc.constant("snapshot" as const),
+    part: fc.record({
+      id: anyBytes(16),
+      totalBytes: fc.maxSafeNat(),
+      offset: fc.maxSafeNat(),
+      bytes: fc.uint8Array({ maxLength: 60 }),
+    }),
+  }),
   fc.constant<Reply>({ kind: "relay" }),
   fc.record({
     kind: fc.constant("refused" as const),
@@ -261,6 +292,33 @@ const GOLDEN: Record<string, () => Uint8Array> = {
     encodeReply(NONCE, { kind: "vectors", membershipDigest: new Uint8Array(16).fill(6), ack: GOLDEN_ACK }),
   "v1-reply-digests.bin": () =>
     encodeReply(NONCE, { kind: "digests", vector: GOLDEN_ACK.vector, digest: new Uint8Array(32).fill(4) }),
+  "v1-request-digests-detail.bin": () =>
+    encodeRequest(NONCE, { kind: "digests", slots: [7], detail: { channel: "sessions", of: "objects" } }),
+  "v1-reply-digests-details.bin": () =>
+    encodeReply(NONCE, {
+      kind: "digests",
+      vector: GOLDEN_ACK.vector,
+      digest: new Uint8Array(32).fill(4),
+      details: {
+        replayed: true,
+        truncated: false,
+        slots: [{ slot: 7, digest: new Uint8Array(32).fill(5) }],
+        objects: [{ kind: 1, id: "s", digest: new Uint8Array(32).fill(6) }],
+      },
+    }),
+  "v1-reply-snapshot.bin": () =>
+    encodeReply(NONCE, {
+      kind: "snapshot",
+      part: { id: new Uint8Array(16).fill(7), totalBytes: 1_000, offset: 300, bytes: Uint8Array.of(1, 2, 3) },
+    }),
+  "v1-snapshot-token.bin": () => encodeSnapshotToken({ id: new Uint8Array(16).fill(7), offset: 300 }),
+  "v1-snapshot-body.bin": () =>
+    encodeSnapshotBody({
+      membershipVersion: 3,
+      foldVersion: 1,
+      parts: new Map([["sessions", Uint8Array.of(1, 2)] as const, ["signals", Uint8Array.of(3)] as const]),
+      ends: [{ log: logId(1, 0, 1_790_000_000, "sessions"), digest: new Uint8Array(16).fill(0xaa) }],
+    }),
   "v1-reply-membership.bin": () => encodeReply(NONCE, { kind: "membership", membership: MEMBERSHIP }),
   "v1-reply-refused.bin": () =>
     encodeReply(NONCE, { kind: "refused", of: 1, refusal: "trimmed", first: 300 }),
