@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, CoreError, HASH_CONTEXTS, type Hasher } from "@tidemark/core";
 import { equalBytes } from "./batch-header.ts";
 import { WalError } from "./errors.ts";
-import { replaceFile, type WalFs } from "./file-system.ts";
+import { replaceFile, type WalFile, type WalFs } from "./file-system.ts";
 import { Vector } from "./vector.ts";
 
 /** State up to a vector. The body is opaque to the log. */
@@ -121,13 +121,58 @@ async function readOne(
   }
 }
 
+/** The sequence number in the name of a checkpoint file; `undefined` for any other name. */
+export function parseCheckpointName(name: string): number | undefined {
+  const match = NAME.exec(name);
+  const sequence = match === null ? Number.NaN : Number(match[1]);
+  return Number.isSafeInteger(sequence) ? sequence : undefined;
+}
+
+/** The version and the vector that a checkpoint file begins with, not verified; `undefined` if it is none. */
+export async function readCheckpointHead(
+  file: WalFile,
+): Promise<{ readonly version: number; readonly vector: Vector | undefined } | undefined> {
+  const head = new Uint8Array(12);
+  if ((await file.read(head, 0)) < head.length) return undefined;
+  const reader = new ByteReader(head);
+  if (reader.u32() !== MAGIC) return undefined;
+  const version = reader.u32();
+  const vectorBytes = reader.u32();
+  if (version !== VERSION) return { version, vector: undefined };
+  if (vectorBytes > (await file.size()) - head.length) return undefined;
+  const bytes = new Uint8Array(vectorBytes);
+  await file.read(bytes, head.length);
+  try {
+    return { version, vector: Vector.decode(bytes) };
+  } catch (error) {
+    if (error instanceof CoreError) return undefined;
+    throw error;
+  }
+}
+
+/** Reads a whole checkpoint and says whether it can be used. */
+export async function verifyCheckpoint(
+  fs: WalFs,
+  dir: string,
+  hasher: Hasher,
+  name: string,
+): Promise<"good" | "damaged" | "of a newer version"> {
+  const bytes = await fs.readFile(`${dir}/${name}`);
+  try {
+    // One that has gone since was replaced by a newer.
+    if (bytes !== undefined) decodeCheckpoint(bytes, hasher);
+    return "good";
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    const reader = new ByteReader(bytes ?? new Uint8Array(0));
+    const newer = reader.remaining >= 8 && reader.u32() === MAGIC && reader.u32() > VERSION;
+    return newer ? "of a newer version" : "damaged";
+  }
+}
+
 /** Newest first. */
 async function sequences(fs: WalFs, dir: string): Promise<number[]> {
-  const found: number[] = [];
-  for (const name of await fs.list(dir)) {
-    const match = NAME.exec(name);
-    if (match !== null && Number.isSafeInteger(Number(match[1]))) found.push(Number(match[1]));
-  }
+  const found = (await fs.list(dir)).map(parseCheckpointName).filter((each) => each !== undefined);
   return found.toSorted((a, b) => b - a);
 }
 

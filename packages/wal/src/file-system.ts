@@ -42,8 +42,12 @@ export interface WalFs {
   unlink(path: string): Promise<void>;
   /** Makes creations, renames and removals in a directory durable. */
   syncDir(path: string): Promise<void>;
+  /** What a path is; `undefined` if nothing is there. */
+  kindOf(path: string): Promise<"file" | "directory" | undefined>;
   /** Locks a directory. @throws `WalError` `WAL_LOCKED` that names the holder. */
   lock(dir: string): Promise<WalLock>;
+  /** Who holds the lock of a directory, asked without taking it; `undefined` if nobody does. */
+  holderOf(dir: string): Promise<string | undefined>;
 }
 
 /** Writes everything or throws: a short write is tried on, and one that makes no progress is an `EIO`. */

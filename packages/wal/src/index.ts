@@ -16,12 +16,22 @@ export {
   type RecordVisitor,
   type WalRecord,
 } from "./batch.ts";
-export * from "./checkpoint.ts";
+export {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+  type Checkpoint,
+  type StoredCheckpoint,
+} from "./checkpoint.ts";
 export type { AppendOptions, NewRecord, RecordEncoder } from "./commit-queue.ts";
+export type { DirectoryOptions, DirectoryState } from "./directory.ts";
+export * from "./dump.ts";
 export type { Durability } from "./durability.ts";
 export * from "./epoch-open.ts";
 export * from "./errors.ts";
 export type { WalFile, WalFileMode, WalFs, WalLock } from "./file-system.ts";
+export * from "./inspect.ts";
 export { type Log, type LogPosition, type QueueState, type ReadOptions } from "./log.ts";
 export type { Logger } from "./logger.ts";
 export * from "./memory-fs.ts";
@@ -29,5 +39,14 @@ export type { Corruption, LogRecovery, NotResumableReason, TornTail } from "./re
 export { formatSegmentName, parseSegmentName, type SegmentName } from "./segment-name.ts";
 export type { Timers } from "./timers.ts";
 export * from "./vector.ts";
+export {
+  verifyDirectory,
+  type DirectoryProgress,
+  type DirectoryVerification,
+  type Finding,
+  type FindingKind,
+  type LogVerification,
+  type VerifyOptions,
+} from "./verify.ts";
 export { openWal, type CreateLogOptions, type EpochOptions, type Wal, type WalOptions } from "./wal.ts";
 export { decodeWatermark, encodeWatermark, type Watermark, type WatermarkEntry } from "./watermark.ts";

@@ -1,21 +1,29 @@
-import type { Hasher } from "@tidemark/core";
+import type { Hasher, LogId } from "@tidemark/core";
 import { BATCH_HEADER_BYTES, decodeBatchHeader } from "./batch-header.ts";
 import { decodeBatch, type WalBatch } from "./batch.ts";
 import { WalError } from "./errors.ts";
 import { BlockReader, findBatch, type Extent } from "./extent.ts";
 import type { WalFile, WalFs } from "./file-system.ts";
-import type { LogTail } from "./log-tail.ts";
 import type { ReadOptions } from "./log.ts";
+
+/** What a {@link LogReader} reads: a log that is open, or one that was only scanned. */
+export interface LogView {
+  readonly id: LogId;
+  readonly extents: readonly Extent[];
+  readonly failed: WalError | undefined;
+  whenChanged(wake: () => void): () => void;
+  wakeAll(): void;
+}
 
 /** Reads what is durable of one log, in blocks: memory does not grow with the log. */
 export class LogReader {
-  readonly #tail: LogTail;
+  readonly #tail: LogView;
   readonly #fs: WalFs;
   readonly #dir: string;
   readonly #hasher: Hasher;
   #closed = false;
 
-  constructor(tail: LogTail, fs: WalFs, dir: string, hasher: Hasher) {
+  constructor(tail: LogView, fs: WalFs, dir: string, hasher: Hasher) {
     this.#tail = tail;
     this.#fs = fs;
     this.#dir = dir;

@@ -1,4 +1,4 @@
-import { formatLogId, type LogId } from "@tidemark/core";
+import type { LogId } from "@tidemark/core";
 import type { WalBatch } from "./batch.ts";
 import type { AppendOptions, NewRecord, RecordEncoder } from "./commit-queue.ts";
 import type { WalError } from "./errors.ts";
@@ -88,5 +88,8 @@ export interface Log {
 
 /** Whether two logs are one. */
 export function sameLog(a: LogId, b: LogId): boolean {
-  return a === b || formatLogId(a) === formatLogId(b);
+  return (
+    a === b ||
+    (a.epoch === b.epoch && a.region === b.region && a.shard === b.shard && a.channel === b.channel)
+  );
 }

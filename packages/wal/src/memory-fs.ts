@@ -189,6 +189,15 @@ export class MemoryFs implements WalFs {
     this.#changes = rest;
   }
 
+  async kindOf(path: string): Promise<"file" | "directory" | undefined> {
+    if (this.#names.has(path)) return "file";
+    return this.#directories.has(path) ? "directory" : undefined;
+  }
+
+  async holderOf(dir: string): Promise<string | undefined> {
+    return this.#locks.get(dir);
+  }
+
   async lock(dir: string): Promise<WalLock> {
     const holder = this.#locks.get(dir);
     if (holder !== undefined) {

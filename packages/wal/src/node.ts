@@ -39,7 +39,15 @@ export function nodeFs(): WalFs {
       await ignoreMissing(unlink(path));
     },
     syncDir,
+    kindOf: async (path) => {
+      const found = await ignoreMissing(stat(path));
+      return found && (found.isDirectory() ? "directory" : "file");
+    },
     lock: lockDirectory,
+    holderOf: async (dir) => {
+      const endpoint = await ignoreMissing(endpointOf(dir));
+      return endpoint === undefined ? undefined : askHolder(endpoint);
+    },
   };
 }
 

@@ -10,6 +10,7 @@ export interface RunIntent {
 }
 
 const BYTES = 32;
+const NAME = /^r\d{5}-s\d{5}-e\d{10}\.run$/;
 
 /**
  * Says before a write of several batches under one sync which LSNs it holds.
@@ -78,6 +79,11 @@ function encode(intent: RunIntent, hasher: Hasher): Uint8Array {
   writer.u64(intent.to);
   writer.raw(hasher.digest(HASH_CONTEXTS.watermark, writer.view(), BYTES - 16));
   return writer.take();
+}
+
+/** Whether a file name is that of a note about a log. */
+export function isNoteName(name: string): boolean {
+  return NAME.test(name);
 }
 
 function intentName(log: LogId): string {

@@ -1,4 +1,5 @@
-import { formatLogId, type Hasher, type LogId } from "@tidemark/core";
+import type { Hasher, LogId } from "@tidemark/core";
+import { AheadReader } from "./ahead-reader.ts";
 import {
   BATCH_HEADER_BYTES,
   batchDigest,
@@ -12,6 +13,7 @@ import { checkRecords } from "./batch.ts";
 import { WalError } from "./errors.ts";
 import { BlockReader, Extent } from "./extent.ts";
 import type { WalFile } from "./file-system.ts";
+import { sameLog } from "./log.ts";
 
 /** What the next batch must continue. The digest is unknown after a part that was not scanned. */
 export interface ChainEnd {
@@ -26,6 +28,8 @@ export interface ScannedSegment {
   readonly file: WalFile;
   readonly size: number;
   readonly hasher: Hasher;
+  /** Called with the bytes scanned since the last call; what it throws ends the scan. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /** What a scan found from one place on. */
@@ -52,13 +56,25 @@ export async function scanSegment(
   offset: number,
   after: ChainEnd | undefined,
 ): Promise<ScanResult> {
-  const reader = new BlockReader(segment.file, offset, segment.size);
-  const logText = formatLogId(segment.log);
+  const reader = new AheadReader(segment.file, offset, segment.size, segment.onBytes);
+  try {
+    return await scanBatches(segment, reader, after);
+  } finally {
+    await reader.idle();
+  }
+}
+
+async function scanBatches(
+  segment: ScannedSegment,
+  reader: AheadReader,
+  after: ChainEnd | undefined,
+): Promise<ScanResult> {
   let extent: Extent | undefined;
   let chain = after;
   for (;;) {
     const at = reader.offset;
-    if (!(await reader.fill(BATCH_HEADER_BYTES)) || isZero(reader.buffer, reader.at, BATCH_HEADER_BYTES)) {
+    const headed = reader.available >= BATCH_HEADER_BYTES || (await reader.fill(BATCH_HEADER_BYTES));
+    if (!headed || isZero(reader.buffer, reader.at, BATCH_HEADER_BYTES)) {
       if (await restIsZero(reader)) return { extent, offset: at, damage: undefined, claim: undefined };
       const damage = new WalError("WAL_BAD_BATCH", "Cannot find a batch", { offset: at });
       return { extent, offset: at, damage, claim: undefined };
@@ -68,7 +84,7 @@ export async function scanSegment(
     try {
       header = decodeBatchHeader(reader.buffer, reader.at);
       const previous = batchPrevious(reader.buffer, reader.at);
-      if (formatLogId(header.log) !== logText)
+      if (!sameLog(header.log, segment.log))
         throw new WalError("WAL_BAD_BATCH", "Cannot accept a batch of another log");
       continues = chain === undefined || continuesChain(header, previous, chain);
       if (!continues) {
@@ -78,7 +94,7 @@ export async function scanSegment(
         );
       }
       const length = BATCH_HEADER_BYTES + header.payloadBytes;
-      if (!(await reader.fill(length)))
+      if (reader.available < length && !(await reader.fill(length)))
         throw new WalError("WAL_BAD_BATCH", "Cannot read a batch past the end");
       if (!verifyBatch(reader.buffer, reader.at, header, segment.hasher)) {
         throw new WalError(
@@ -123,7 +139,6 @@ export async function findBatchAfter(
   claim: BatchClaim | undefined,
 ): Promise<number | undefined> {
   const reader = new BlockReader(segment.file, offset, segment.size);
-  const logText = formatLogId(segment.log);
   while (await reader.fill(BATCH_HEADER_BYTES)) {
     const found = reader.buffer.indexOf(0x54, reader.at); // "T" of "TMWL".
     if (found < 0 || found >= reader.filled) {
@@ -136,7 +151,7 @@ export async function findBatchAfter(
       const header = decodeBatchHeader(reader.buffer, reader.at);
       const length = BATCH_HEADER_BYTES + header.payloadBytes;
       if (
-        formatLogId(header.log) === logText &&
+        sameLog(header.log, segment.log) &&
         header.firstLsn > aboveLsn &&
         (claim === undefined ||
           reader.offset >= claim.end ||
@@ -161,7 +176,7 @@ export function continuesChain(header: BatchHeader, previous: Uint8Array, chain:
   return header.version === 1 || chain.digest === undefined || equalBytes(previous, chain.digest);
 }
 
-async function restIsZero(reader: BlockReader): Promise<boolean> {
+async function restIsZero(reader: AheadReader): Promise<boolean> {
   for (;;) {
     if (!isZero(reader.buffer, reader.at, reader.available)) return false;
     reader.at = reader.filled;

@@ -1,16 +1,18 @@
 import { compareLogIds, formatLogId, logId, type Channel, type Hasher, type LogId } from "@tidemark/core";
 import { BATCH_DIGEST_BYTES, BATCH_HEADER_BYTES, BATCH_PAYLOAD_BYTES_MAX } from "./batch-header.ts";
 import { RECORD_TYPE } from "./batch.ts";
+import { CHANNELS } from "./directory.ts";
 import { durabilityCode, syncDelayMs, type Durability } from "./durability.ts";
 import { encodeEpochOpen, type EpochEnd } from "./epoch-open.ts";
 import { WalError } from "./errors.ts";
 import { Extent } from "./extent.ts";
 import type { WalFs, WalLock } from "./file-system.ts";
 import { LogTail, writeErrorCode, type LogTailState } from "./log-tail.ts";
+import { listLogs } from "./log-scan.ts";
 import type { Log, LogPosition } from "./log.ts";
 import type { Logger } from "./logger.ts";
 import {
-  listLogs,
+  lastRun,
   recoverLog,
   type LogRecovery,
   type NotResumableReason,
@@ -19,7 +21,7 @@ import {
 import type { Timers } from "./timers.ts";
 import { Vector } from "./vector.ts";
 import { WalLog } from "./wal-log.ts";
-import { DURABILITY_CODE, readWatermark, writeWatermark, type WatermarkEntry } from "./watermark.ts";
+import { readWatermark, writeWatermark, type WatermarkEntry } from "./watermark.ts";
 
 /** Options of {@link openWal}. */
 export interface WalOptions {
@@ -78,7 +80,6 @@ export interface Wal {
   close(): Promise<void>;
 }
 
-const CHANNELS: readonly Channel[] = ["signals", "sessions"];
 const WATERMARK_LAG_MS = 1000;
 const DEFAULTS = {
   segmentBytes: 16 * 1024 * 1024,
@@ -215,12 +216,7 @@ class DirectoryWal implements Wal {
     const watermark = await readWatermark(fs, dir, hasher);
     const known = watermark === undefined || watermark === "damaged" ? [] : watermark.entries;
     for (const entry of known) this.#watermark.set(formatLogId(entry.log), entry);
-    const weak =
-      watermark !== undefined &&
-      watermark !== "damaged" &&
-      !watermark.clean &&
-      watermark.durability !== DURABILITY_CODE.always;
-    const watermarkLost = watermark === undefined || watermark === "damaged";
+    const run = lastRun(watermark);
     const recovered: RecoveredLog[] = [];
     for (const channel of CHANNELS) {
       const channelDir = `${dir}/${channel}`;
@@ -230,9 +226,7 @@ class DirectoryWal implements Wal {
       }
       for (const stored of await listLogs(fs, channelDir, channel)) {
         const entry = this.#watermark.get(formatLogId(stored.id));
-        recovered.push(
-          await recoverLog(stored, { fs, hasher, watermark: entry, weak, watermarkLost, scanFrom }),
-        );
+        recovered.push(await recoverLog(stored, { fs, hasher, watermark: entry, ...run, scanFrom }));
       }
       await fs.syncDir(channelDir);
     }

@@ -10,6 +10,7 @@ import {
   type LogId,
 } from "@tidemark/core";
 import { BATCH_DIGEST_BYTES, equalBytes } from "./batch-header.ts";
+import { WalError } from "./errors.ts";
 import { replaceFile, type WalFs } from "./file-system.ts";
 
 /** The durability of a run, as a number in the watermark. */
@@ -38,7 +39,8 @@ export interface Watermark {
   readonly entries: readonly WatermarkEntry[];
 }
 
-const NAME = "watermark";
+/** Its file. */
+export const WATERMARK_NAME = "watermark";
 const MAGIC = 0x4d574d54; // "TMWM" when read as little-endian bytes.
 const VERSION = 1;
 const DIGEST_BYTES = 32;
@@ -105,23 +107,39 @@ export function decodeWatermark(bytes: Uint8Array, hasher: Hasher): Watermark {
 
 /** Writes the watermark of a directory, atomically. */
 export function writeWatermark(fs: WalFs, dir: string, hasher: Hasher, watermark: Watermark): Promise<void> {
-  return replaceFile(fs, dir, NAME, encodeWatermark(watermark, hasher));
+  return replaceFile(fs, dir, WATERMARK_NAME, encodeWatermark(watermark, hasher));
 }
 
-/** Reads it: `undefined` if there is none, `"damaged"` if what is there cannot be trusted. */
+/**
+ * Reads it: `undefined` if there is none, `"damaged"` if what is there cannot be trusted.
+ *
+ * @throws {@link WalError} `WAL_VERSION_UNSUPPORTED` if a newer version wrote it: everything else here may be new too.
+ */
 export async function readWatermark(
   fs: WalFs,
   dir: string,
   hasher: Hasher,
 ): Promise<Watermark | "damaged" | undefined> {
-  const bytes = await fs.readFile(`${dir}/${NAME}`);
+  const bytes = await fs.readFile(`${dir}/${WATERMARK_NAME}`);
   if (bytes === undefined) return undefined;
   try {
     return decodeWatermark(bytes, hasher);
   } catch (error) {
-    if (error instanceof CoreError) return "damaged";
-    throw error;
+    if (!(error instanceof CoreError)) throw error;
+    refuseNewer(bytes, hasher);
+    return "damaged";
   }
+}
+
+/** A version that rotted does not match the digest; one that was written does. */
+function refuseNewer(bytes: Uint8Array, hasher: Hasher): void {
+  const version = bytes[4] ?? 0;
+  if (bytes.length < 12 + DIGEST_BYTES || version <= VERSION) return;
+  const end = bytes.length - DIGEST_BYTES;
+  const digest = hasher.digest(HASH_CONTEXTS.watermark, bytes.subarray(0, end), DIGEST_BYTES);
+  if (!equalBytes(digest, bytes.subarray(end))) return;
+  const message = `Cannot read watermark version ${version}: the newest known is ${VERSION}`;
+  throw new WalError("WAL_VERSION_UNSUPPORTED", message, { version });
 }
 
 function flag(reader: ByteReader): boolean {

@@ -68,3 +68,32 @@ export async function outcome(promise: Promise<unknown>): Promise<unknown> {
     return (error as { code?: string }).code ?? error;
   }
 }
+
+/** Every file of a memory file system below `wal`, to compare with later. */
+export async function image(fs: MemoryFs, dir = "wal"): Promise<Record<string, Uint8Array | undefined>> {
+  const files: Record<string, Uint8Array | undefined> = {};
+  for (const folder of [dir, `${dir}/signals`, `${dir}/sessions`]) {
+    for (const name of await fs.list(folder))
+      files[`${folder}/${name}`] = await fs.readFile(`${folder}/${name}`);
+  }
+  return files;
+}
+
+/** Overwrites bytes of a file, durably. */
+export async function patch(fs: MemoryFs, path: string, position: number, bytes: Uint8Array): Promise<void> {
+  const file = await fs.open(path, "write");
+  file.write(bytes, position);
+  file.syncNow();
+  await file.close();
+}
+
+/** Makes a file with these bytes, durably. */
+export async function plant(fs: MemoryFs, path: string, bytes: Uint8Array): Promise<void> {
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  await fs.mkdir(folder);
+  const file = await fs.open(path, "create");
+  file.write(bytes, 0);
+  file.syncNow();
+  await file.close();
+  await fs.syncDir(folder);
+}
