@@ -12,19 +12,7 @@ import {
   type MemoryFs,
 } from "@tidemark/wal";
 import { expect, test } from "vitest";
-import {
-  OWN,
-  SEGMENT,
-  batches,
-  body,
-  fresh,
-  image,
-  open,
-  outcome,
-  own,
-  patch,
-  plant,
-} from "./support.ts";
+import { OWN, SEGMENT, batches, body, fresh, image, open, outcome, own, patch, plant } from "./support.ts";
 
 const FILE = SEGMENT.slice("wal/".length);
 const hasher = nobleHasher;
