@@ -1,6 +1,6 @@
 import type { HlcClock, RegionId } from "@tidemark/core";
 import { clusterIdOf, openReplication, routerOf } from "@tidemark/replication";
-import type { ClusterKey, Membership, Replication, ReplicationMetrics } from "@tidemark/replication";
+import type { ClusterKey, Membership, Replication } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
 import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
@@ -10,10 +10,14 @@ import type { Checkpoint, Wal } from "@tidemark/wal";
 import { acknowledged } from "./ack-ladder.ts";
 import { sessionChanges } from "./changes.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { RegionEmitter, replicationEvents } from "./diagnostics.ts";
 import { RegionError } from "./errors.ts";
 import { handOver, unknownOf } from "./hand-over.ts";
 import type { RegionHealth } from "./health.ts";
 import { drawHealth } from "./health-view.ts";
+import type { RegionMetrics } from "./metrics.ts";
+import { drawMetrics } from "./metrics-view.ts";
+import { Monitor } from "./monitor.ts";
 import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type {
@@ -74,6 +78,10 @@ export class RegionEngine {
   readonly parts: RegionParts;
   /** Writes refused, by code. */
   readonly refused: Map<string, number> = new Map();
+  /** Writes that came while this region may not write at all, by code. */
+  readonly fenced: Map<string, number> = new Map();
+  readonly emitter: RegionEmitter;
+  readonly monitor: Monitor;
   /** What keeps the region from joining: the first call that needs it throws it, until an attempt succeeds. */
   joinProblem: Error | undefined;
   readonly #closing: AbortController = new AbortController();
@@ -88,6 +96,20 @@ export class RegionEngine {
 
   constructor(parts: RegionParts) {
     this.parts = parts;
+    this.emitter = new RegionEmitter(parts.name, parts.platform.diagnostics);
+    this.monitor = new Monitor({
+      parts,
+      emitter: this.emitter,
+      health: () => this.health(),
+      metrics: (health) => this.metrics(health),
+    });
+  }
+
+  /** Told once the region is open: from here on it is watched. */
+  opened(): void {
+    const { id, options } = this.parts;
+    this.emitter.emit("tidemark:region.opened", () => ({ id, role: options.role ?? "member" }));
+    this.monitor.start();
   }
 
   /** Joins in the background; what makes joining impossible is thrown by the calls that need it. */
@@ -148,6 +170,7 @@ export class RegionEngine {
       randomBytes: platform.randomBytes,
       wallClock: platform.now,
       ...(options.logger === undefined ? {} : { logger: options.logger }),
+      events: replicationEvents(this.emitter),
     });
     bridge.attach(replication);
     const tokens = new RegionTokens({
@@ -194,8 +217,7 @@ export class RegionEngine {
   /** One write, all the way to the level of acknowledgement asked for. */
   async write(session: string, request: OpRequest, options: WriteOptions): Promise<WriteResult> {
     this.#requireOpen();
-    if (this.parts.options.role === "follower") throw readOnly(this.parts.name);
-    const running = this.running;
+    const running = this.#writable();
     const { operationId, signal, ack = "local" } = options;
     if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0)) {
       throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
@@ -206,7 +228,7 @@ export class RegionEngine {
     });
     const result = await this.#writes(submitted);
     if (result.outcome === "refused") {
-      this.refused.set(result.code, (this.refused.get(result.code) ?? 0) + 1);
+      increment(this.refused, result.code);
       return { outcome: "refused", reason: result.code };
     }
     const { outcome, effectId, position, written } = result;
@@ -361,8 +383,9 @@ export class RegionEngine {
     });
   }
 
-  metrics(): ReplicationMetrics | undefined {
-    return this.#running?.replication.metrics();
+  metrics(health: RegionHealth = this.health()): RegionMetrics {
+    const replication = this.#running?.replication.metrics();
+    return drawMetrics({ parts: this.parts, health, replication, fenced: this.fenced });
   }
 
   /** Lets writes under way finish, replicates a last ack, keeps a checkpoint, and releases the directory. */
@@ -387,13 +410,28 @@ export class RegionEngine {
           options.logger?.warn({ err: error }, "Cannot write a checkpoint");
         });
       },
+      // Before the directory is released: the next to open it writes its own.
+      () => this.monitor.close(),
       () => wal.close(),
       closeClock,
     ];
     let failure: { readonly error: unknown } | undefined;
     for (const step of steps) await step().catch((error: unknown) => (failure ??= { error }));
     this.#listeners.clear();
+    this.emitter.emit("tidemark:region.closed", () => ({}));
     if (failure !== undefined) throw failure.error;
+  }
+
+  /** What a write needs. @throws RegionError when this region may not write now, which is counted. */
+  #writable(): Running {
+    try {
+      if (this.parts.options.role === "follower") throw readOnly(this.parts.name);
+      return this.running;
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown };
+      if (typeof code === "string") increment(this.fenced, code);
+      throw error;
+    }
   }
 
   /** A write under way. */
@@ -457,6 +495,10 @@ export class RegionEngine {
       },
     );
   }
+}
+
+function increment(counts: Map<string, number>, code: string): void {
+  counts.set(code, (counts.get(code) ?? 0) + 1);
 }
 
 function readOnly(name: string): RegionError {

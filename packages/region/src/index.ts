@@ -1,8 +1,13 @@
+export { REGION_EVENT_NAMES } from "./diagnostics.ts";
+export type { DiagnosticChannel, Diagnostics, RegionEvents } from "./diagnostics.ts";
 export * from "./errors.ts";
 export type { RegionHealth } from "./health.ts";
 export type { MembersOption } from "./members.ts";
+export type * from "./metrics.ts";
 export { openRegion } from "./open-region.ts";
 export { REGION_DEFAULTS } from "./options.ts";
 export type { ClusterKey, RegionLogger, RegionOptions, RegionPlatform } from "./options.ts";
 export type * from "./region.ts";
 export { CHANGES_WAITING_MAX } from "./changes.ts";
+export { STATUS_FILE } from "./status-file.ts";
+export type { RegionStatus, StatusHealth } from "./status-file.ts";

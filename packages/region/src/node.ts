@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
+import { channel } from "node:diagnostics_channel";
+import { readFileSync } from "node:fs";
 import { createBlake3Hasher } from "@tidemark/blake3-wasm";
 import { nodeFs } from "@tidemark/wal/node";
 import { openRegion as openRegionOn } from "./open-region.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type { Region } from "./region.ts";
 
-/** The machine as Node sees it: its files, clock, timers and randomness, and the fast hash engine. */
+/** The machine as Node sees it: its files, clock, timers and randomness, the fast hash engine, and `diagnostics_channel`. */
 export function nodePlatform(): RegionPlatform {
   return {
     fs: nodeFs(),
@@ -19,6 +21,8 @@ export function nodePlatform(): RegionPlatform {
     },
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     hasher: createBlake3Hasher(),
+    diagnostics: { channel },
+    process: { pid: process.pid, version: packageVersion() },
   };
 }
 
@@ -33,4 +37,12 @@ export function nodePlatform(): RegionPlatform {
  */
 export function openRegion(options: RegionOptions): Promise<Region> {
   return openRegionOn(options, nodePlatform());
+}
+
+/** Of this package; its manifest lies beside `src` and `dist` alike. */
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest
+    ? String(manifest.version)
+    : "";
 }

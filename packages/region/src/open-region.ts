@@ -114,6 +114,7 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
       await engine.start(membership, { bootstrap: file.joined, joining: !file.joined, checkpoint });
     }
+    engine.opened();
     return new RegionHandle(engine);
   } catch (error) {
     await closeClock?.().catch(() => undefined);

@@ -2,6 +2,7 @@ import type { Hasher } from "@tidemark/core";
 import type { ReplicationLimits } from "@tidemark/replication";
 import type { Transport } from "@tidemark/transport";
 import type { Durability, Timers, WalFs } from "@tidemark/wal";
+import type { Diagnostics } from "./diagnostics.ts";
 import type { MembersOption } from "./members.ts";
 
 /** What a region needs of the machine it runs on; `@tidemark/region/node` fills it in. */
@@ -14,6 +15,10 @@ export interface RegionPlatform {
   readonly hasher: Hasher;
   /** Whether what `fs` holds goes with the process. @defaultValue what `fs` says of itself */
   readonly volatile?: boolean;
+  /** Where events are published; `node:diagnostics_channel` on Node. @defaultValue nowhere */
+  readonly diagnostics?: Diagnostics;
+  /** What `status.json` says of the process: its id, and the version of this package. */
+  readonly process?: { readonly pid: number; readonly version: string };
 }
 
 /** A pino-shaped logger: one line a state change, none a record. */

@@ -1,9 +1,9 @@
 import { formatLogId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
-import type { ReplicationMetrics } from "@tidemark/replication";
 import type { SessionChange } from "@tidemark/session";
 import type { RegionEngine } from "./engine.ts";
 import type { RegionHealth } from "./health.ts";
+import type { RegionMetrics } from "./metrics.ts";
 import { toHex } from "./region-file.ts";
 import type { Certificate, Region, ResumeOptions, Sessions, Users } from "./region.ts";
 import { SessionHandle } from "./session-handle.ts";
@@ -53,7 +53,7 @@ export class RegionHandle implements Region {
     return this.#engine.health();
   }
 
-  metrics(): ReplicationMetrics | undefined {
+  metrics(): RegionMetrics {
     return this.#engine.metrics();
   }
 

@@ -1,8 +1,8 @@
 import type { RegionId } from "@tidemark/core";
 import type { Cursor, SessionChange, SessionState, Ticket } from "@tidemark/session";
-import type { ReplicationMetrics } from "@tidemark/replication";
 import type { SessionProgress } from "@tidemark/session-bridge";
 import type { RegionHealth } from "./health.ts";
+import type { RegionMetrics } from "./metrics.ts";
 
 /** How far a write must have travelled before its promise resolves. */
 export type AckLevel = "local" | "all" | { readonly remote: number };
@@ -197,8 +197,8 @@ export interface Region {
    */
   synced(options?: ResumeOptions): Promise<boolean>;
   health(): RegionHealth;
-  /** Numbers since the start; `undefined` while the region does not know its cluster. */
-  metrics(): ReplicationMetrics | undefined;
+  /** Numbers, as plain data: positions a log, lag a member, counters since the start. Cheap: none grows with sessions. */
+  metrics(): RegionMetrics;
   /** What two regions compare to prove that they are the same: equal `vector` must mean equal `digest`. */
   certificate(): Certificate;
   /** Called for each operation applied here, before the write that caused it resolves. Keep it short. */

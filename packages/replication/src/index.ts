@@ -7,6 +7,7 @@ export * from "./epoch-decision.ts";
 export * from "./errors.ts";
 export * from "./frame.ts";
 export * from "./frontier.ts";
+export type { ReplicationEvents } from "./events.ts";
 export * from "./health.ts";
 export * from "./join-cluster.ts";
 export * from "./limits.ts";

@@ -4,6 +4,7 @@ import type { Timers } from "@tidemark/wal";
 import { Backoff } from "./backoff.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import { ReplicationError } from "./errors.ts";
+import type { ReplicationEvents } from "./events.ts";
 import type { Frame, FrameCodec, FrameKind } from "./frame.ts";
 import type { ReplicationLimits } from "./limits.ts";
 import type { ReplicationLogger } from "./logger.ts";
@@ -20,6 +21,7 @@ export interface LinkOptions {
   readonly timers: Timers;
   readonly limits: ReplicationLimits;
   readonly logger: ReplicationLogger;
+  readonly events: ReplicationEvents;
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
@@ -162,7 +164,8 @@ export class Link {
 
   /** Counts a frame that could not be used. */
   refuse(subject: string, reason: string, frame: Uint8Array): void {
-    const { poison, timers, logger } = this.#options;
+    const { poison, timers, logger, events } = this.#options;
+    events.refused?.(subject, reason, frame.length);
     if (poison.refuse(timers.now(), subject, reason, frame)) {
       logger.error({ subject, reason }, "Frames of this subject keep failing: quarantined");
     }

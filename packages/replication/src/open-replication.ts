@@ -46,6 +46,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     timers,
     role = "member",
     logger = SILENT_LOGGER,
+    events = {},
   } = options;
   const limits = { ...DEFAULT_REPLICATION_LIMITS, ...options.limits };
   const channels = new Map<Channel, Replicated>([["sessions", options.channels.sessions]]);
@@ -74,7 +75,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   });
   const poison = new PoisonBox(limits);
   const { randomBytes } = options;
-  const link = new Link({ transport, codec, poison, timers, limits, logger, randomBytes });
+  const link = new Link({ transport, codec, poison, timers, limits, logger, events, randomBytes });
   const waits = new WaitSet(timers);
   const lag = new LagClock();
   const shippers = new Map<string, WalShipper>();
@@ -115,6 +116,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
       counts.recordsApplied += batch.recordCount;
       lag.note(batch.log, batch.lastLsn, timers.now());
       if (replaying) return;
+      events.applied?.(batch);
       stability.epochSeen(batch.log.region, batch.log.epoch);
       acks.moved(batch.recordCount);
       advance();
@@ -135,7 +137,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
       const followers = others;
       shippers.set(
         formatLogId(log.id),
-        new WalShipper({ log, shipped, followers, link, timers, limits, logger, frameBytes }),
+        new WalShipper({ log, shipped, followers, link, timers, limits, logger, events, frameBytes }),
       );
     },
     retired: (log) => {
@@ -216,6 +218,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   link.serve(self, (frame) => answers.answer(frame));
   const stopStatus = transport.onStatus((status) => {
     logger.info({ state: status.state, reason: status.reason }, "The medium changed its state");
+    events.medium?.(status);
     if (status.state === "closed" || status.state === "connecting") return;
     // Also when degraded: one link may have healed while another is down.
     exchange.withAll("all");

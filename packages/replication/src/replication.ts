@@ -4,6 +4,7 @@ import type { Timers, Vector, Wal } from "@tidemark/wal";
 import type { Certificate } from "./certificate.ts";
 import type { CoverageNeed, CoveragePosition } from "./coverage.ts";
 import type { ClusterKey, FrameKeys } from "./frame.ts";
+import type { ReplicationEvents } from "./events.ts";
 import type { Frontier } from "./frontier.ts";
 import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.ts";
 import type { ReplicationLimits } from "./limits.ts";
@@ -49,6 +50,8 @@ export interface OpenReplicationOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly limits?: Partial<ReplicationLimits>;
   readonly logger?: ReplicationLogger;
+  /** Told what happens, for metrics and traces. */
+  readonly events?: ReplicationEvents;
   /** Wall milliseconds: for the number of a new epoch, and nothing else. */
   readonly wallClock: () => number;
 }

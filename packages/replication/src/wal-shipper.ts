@@ -1,6 +1,7 @@
 import { formatLogId, type RegionId } from "@tidemark/core";
 import { BATCH_HEADER_BYTES, decodeBatchHeader, type Log, type Timers } from "@tidemark/wal";
 import { Backoff } from "./backoff.ts";
+import type { ReplicationEvents } from "./events.ts";
 import type { ReplicationLimits } from "./limits.ts";
 import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
@@ -17,6 +18,7 @@ export class WalShipper {
   failures: number = 0;
   readonly #link: Link;
   readonly #logger: ReplicationLogger;
+  readonly #events: ReplicationEvents;
   readonly #subject: string;
   readonly #frameBytes: number;
   readonly #backoff: Backoff;
@@ -37,6 +39,7 @@ export class WalShipper {
     readonly timers: Timers;
     readonly limits: ReplicationLimits;
     readonly logger: ReplicationLogger;
+    readonly events: ReplicationEvents;
     /** Bytes of batches that fit a frame. */
     readonly frameBytes: number;
   }) {
@@ -44,6 +47,7 @@ export class WalShipper {
     this.log = log;
     this.#link = options.link;
     this.#logger = options.logger;
+    this.#events = options.events;
     this.#frameBytes = frameBytes;
     this.#subject = frameSubject(log.id.channel, log.id.region, log.id.shard);
     this.#releasePauseMs = limits.heartbeatMs;
@@ -108,6 +112,7 @@ export class WalShipper {
         this.window.published();
         this.frames += 1;
         this.#backoff.reset();
+        this.#events.published?.(this.log.id, last, bytesOf(parts));
       } catch (error) {
         this.window.failed();
         if (this.#closed || this.#link.signal.aborted) return;
@@ -119,6 +124,10 @@ export class WalShipper {
       }
     }
   }
+}
+
+function bytesOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 /** The last LSN of whole batches: of the header of the last one. */

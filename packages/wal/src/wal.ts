@@ -76,6 +76,8 @@ export interface Wal {
   /** How far every log is durable here; logs that are empty are left out. */
   vector(): Vector;
   segmentCount(): number;
+  /** What the batches held here weigh; zeros laid ahead of them are left out. */
+  byteCount(): number;
   /** Writes what is queued, notes that this run ended in order, and lets others open the directory. */
   close(): Promise<void>;
 }
@@ -193,6 +195,13 @@ class DirectoryWal implements Wal {
     for (const tail of this.#tails.values())
       count += new Set(tail.extents.map((extent) => extent.segment)).size;
     return count;
+  }
+
+  byteCount(): number {
+    let bytes = 0;
+    for (const tail of this.#tails.values())
+      for (const extent of tail.extents) bytes += extent.end - extent.start;
+    return bytes;
   }
 
   close(): Promise<void> {
