@@ -41,7 +41,7 @@ for (const one of packed.values()) {
 process.exitCode = failed ? 1 : 0;
 
 /** Installs packages of ours from their tarballs, with what they need of ours from tarballs as well. */
-async function install(dir, names) {
+async function install(dir, names, extra = []) {
   const wanted = new Set(names);
   for (const name of wanted) {
     const { dependencies = {}, peerDependencies = {} } = packed.get(name).manifest;
@@ -50,7 +50,7 @@ async function install(dir, names) {
   }
   const tarballs = [...wanted].map((name) => packed.get(name).tarball);
   const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
-  await mustRun(npm, ["install", ...quiet, ...tarballs], { cwd: dir });
+  await mustRun(npm, ["install", ...quiet, ...tarballs, ...extra], { cwd: dir });
 }
 
 /** Runs the `js` blocks of the README with plain Node; other packages of ours that they name are added first. */
@@ -61,9 +61,21 @@ async function runExamples(dir, one) {
   if (blocks.length === 0) return { ok: false, text: "no example in the README" };
   const named = blocks
     .flatMap(({ code }) => importsOf(code))
-    .map((name) => name.split("/").slice(0, 2).join("/"));
+    .map((name) =>
+      name
+        .split("/")
+        .slice(0, name.startsWith("@") ? 2 : 1)
+        .join("/"),
+    );
   const others = [...new Set(named)].filter((name) => packed.has(name) && name !== one.name);
-  if (others.length > 0) await install(dir, [one.name, ...others]);
+  // What an example uses beside the package, such as the SDK a peer is the API of.
+  const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = one.manifest;
+  const beside = [...new Set(named)].filter(
+    (name) =>
+      name in devDependencies && !packed.has(name) && !(name in { ...dependencies, ...peerDependencies }),
+  );
+  const extra = beside.map((name) => `${name}@${devDependencies[name]}`);
+  if (others.length + extra.length > 0) await install(dir, [one.name, ...others], extra);
   try {
     for (const { line, code } of blocks) {
       const file = join(dir, `line-${line}.js`);

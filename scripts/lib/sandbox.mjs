@@ -1,20 +1,31 @@
 // Runs example code in an empty folder, with the packages of this workspace at hand, from source.
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { publicPackages } from "./packages.mjs";
 import { root } from "./root.mjs";
 
-/** An empty folder that resolves every public package; `remove()` deletes it. */
+/**
+ * An empty folder that resolves every public package, and what a user of one installs beside it: peers, and what its
+ * tests develop against. `remove()` deletes it.
+ */
 export function createSandbox() {
   const dir = mkdtempSync(join(tmpdir(), "tidemark-example-"));
   writeFileSync(join(dir, "package.json"), '{ "private": true, "type": "module" }\n');
-  for (const { name, dir: source } of publicPackages()) {
+  const provide = (name, source) => {
     const link = join(dir, "node_modules", ...name.split("/"));
     mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(source, link, "junction");
+    if (!existsSync(link)) symlinkSync(source, link, "junction");
+  };
+  for (const { name, dir: source } of publicPackages()) provide(name, source);
+  for (const { dir: source, manifest } of publicPackages()) {
+    if (manifest.peerDependencies === undefined) continue;
+    for (const name of Object.keys(manifest.devDependencies ?? {})) {
+      const installed = join(source, "node_modules", ...name.split("/"));
+      if (existsSync(installed)) provide(name, installed);
+    }
   }
   return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }

@@ -3,6 +3,8 @@ export type { DiagnosticChannel, Diagnostics, RegionEvents } from "./diagnostics
 export * from "./errors.ts";
 export type { RegionHealth } from "./health.ts";
 export type { MembersOption } from "./members.ts";
+export { REGION_INSTRUMENTS } from "./instruments.ts";
+export type { InstrumentLabels, InstrumentReading, RegionInstrument } from "./instruments.ts";
 export type * from "./metrics.ts";
 export { openRegion } from "./open-region.ts";
 export { REGION_DEFAULTS } from "./options.ts";

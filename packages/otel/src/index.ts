@@ -1,0 +1,1 @@
+export { instrumentRegion } from "./instrument-region.ts";

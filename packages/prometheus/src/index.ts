@@ -1,0 +1,2 @@
+export { prometheusName } from "./names.ts";
+export { registerRegion } from "./register-region.ts";
