@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { logId } from "@tidemark/core";
 import type { LogHealth } from "@tidemark/replication";
 import { expect, test } from "vitest";
@@ -192,4 +193,10 @@ test("RGN-2 a status file that cannot be written is said once, and costs nothing
     "The region is ready",
     "The region is closed",
   ]);
+});
+
+test("RGN-2 the README's table has every event, and no other", () => {
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const listed = [...readme.matchAll(/^\| `(tidemark:[\w.]+)`/gm)].map(([, name]) => name);
+  expect(listed).toEqual(REGION_EVENT_NAMES);
 });
