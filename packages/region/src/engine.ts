@@ -243,7 +243,7 @@ export class RegionEngine {
 
   /** An id for a new session of a user. */
   mintSessionId(user: string): string {
-    return this.running.slots.mint(user, this.parts.platform.randomBytes(SESSION_ID_BYTES));
+    return this.#writable().slots.mint(user, this.parts.platform.randomBytes(SESSION_ID_BYTES));
   }
 
   /** Starts a session or, for a retry of the same start, finds it. */
