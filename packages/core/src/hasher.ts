@@ -32,6 +32,14 @@ export const HASH_CONTEXTS: {
   readonly watermark: "tidemark 2026 watermark v1";
   readonly slot: "tidemark 2026 slot v1";
   readonly state: "tidemark 2026 state v1";
+  readonly keyTree: "tidemark 2026 key-tree v1";
+  readonly userSecret: "tidemark 2026 user-secret v1";
+  readonly userNext: "tidemark 2026 user-next v1";
+  readonly userSeal: "tidemark 2026 user-seal v1";
+  readonly userNonce: "tidemark 2026 user-nonce v1";
+  readonly userPseudonym: "tidemark 2026 user-pseudonym v1";
+  readonly keyFile: "tidemark 2026 key-file v1";
+  readonly keyWrap: "tidemark 2026 key-wrap v1";
 } = {
   walBatchV1: "tidemark 2026 wal-batch v1",
   walBatchV2: "tidemark 2026 wal-batch v2",
@@ -49,6 +57,14 @@ export const HASH_CONTEXTS: {
   watermark: "tidemark 2026 watermark v1",
   slot: "tidemark 2026 slot v1",
   state: "tidemark 2026 state v1",
+  keyTree: "tidemark 2026 key-tree v1",
+  userSecret: "tidemark 2026 user-secret v1",
+  userNext: "tidemark 2026 user-next v1",
+  userSeal: "tidemark 2026 user-seal v1",
+  userNonce: "tidemark 2026 user-nonce v1",
+  userPseudonym: "tidemark 2026 user-pseudonym v1",
+  keyFile: "tidemark 2026 key-file v1",
+  keyWrap: "tidemark 2026 key-wrap v1",
 };
 
 const ascii = new TextEncoder();

@@ -1,5 +1,5 @@
 import {
-  type ByteWriter,
+  ByteWriter,
   guardSafe,
   guardUpTo,
   HLC_COUNTER_MAX,
@@ -12,6 +12,7 @@ import type { Op } from "./op.ts";
 import { OP_KIND_CODE } from "./op-kinds.ts";
 import { hasSealed, writeClear, writeSealed } from "./op-parts.ts";
 import { UUID_BYTES, writeUuid } from "./session-id-bytes.ts";
+import { associatedData, type UserSeal } from "./user-seal.ts";
 
 /** The version of the layout. */
 export const OP_VERSION = 1;
@@ -47,11 +48,17 @@ export const PRODUCER_BYTES = 16;
  * |        - | clear part           | varint length and bytes: {@link writeClear}                                      |
  * |        - | sealed part          | if flagged: varint length and bytes: {@link writeSealed}                         |
  *
+ * Under a user's key every operation has a sealed part: the pseudonym 16 alone where nothing is to be sealed, else
+ * pseudonym 16, nonce 24, and what {@link writeSealed} writes as ciphertext and tag ({@link UserSeal}).
+ *
+ * @param seal - The key that `op.userKey` is the generation of; left out for 0.
  * @throws `RangeError` if a number does not fit; the caller has checked the texts.
  */
-export function encodeOp(writer: ByteWriter, op: Op): void {
+export function encodeOp(writer: ByteWriter, op: Op, seal?: UserSeal): void {
   const { lane, operation, stamp, session } = op;
-  const sealed = hasSealed(op);
+  if (op.userKey !== (seal?.generation ?? 0))
+    throw new RangeError(`userKey must be the generation of the key: ${op.userKey}`);
+  const sealed = seal !== undefined || hasSealed(op);
   const { producer } = lane as Partial<ClientLane>;
   const { wallMs, counter, clockId } = stamp;
   guardSafe(op.seqno, "seqno", 1);
@@ -79,6 +86,7 @@ export function encodeOp(writer: ByteWriter, op: Op): void {
     at = writer.length;
     bytes = writer.bytes;
   }
+  const laneAt = at;
   if (producer !== undefined) {
     bytes[at] = LANE_TAG_CLIENT;
     bytes.set(bytesOfHex(producer), at + 1);
@@ -91,6 +99,7 @@ export function encodeOp(writer: ByteWriter, op: Op): void {
     at += 3;
   }
   at = u32(bytes, at, lane.epoch);
+  const laneEnd = at;
   writer.length = at;
   writer.varint(op.seqno);
   at = writer.length;
@@ -117,7 +126,14 @@ export function encodeOp(writer: ByteWriter, op: Op): void {
   if (!sealed) return;
   const sealedAt = writer.length;
   writer.u8(0);
-  writeSealed(writer, op);
+  if (seal === undefined) writeSealed(writer, op);
+  else if (!hasSealed(op)) writer.raw(seal.pseudonym);
+  else {
+    const plain = new ByteWriter(256);
+    writeSealed(plain, op);
+    const place = associatedData(session, bytes.slice(laneAt, laneEnd), op.seqno, OP_KIND_CODE[op.kind]);
+    seal.seal(writer, plain.view(), place);
+  }
   closePart(writer, sealedAt);
 }
 

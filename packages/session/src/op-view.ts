@@ -17,10 +17,14 @@ import { type OpKind, opKindOf } from "./op-kinds.ts";
 import { readClear, readSealed } from "./op-parts.ts";
 import { formatUuid, isUuid } from "./session-id-bytes.ts";
 import { SignalView } from "./signal-view.ts";
+import { PSEUDONYM_BYTES } from "./user-keys.ts";
+import { associatedData, type UserSeal } from "./user-seal.ts";
 
 const FLAGS = OP_FLAG_OPERATION | OP_FLAG_SEALED | OP_FLAG_CLIENT_LANE;
 const REGION_LANE_BYTES = 7;
 const CLIENT_LANE_BYTES: number = 1 + PRODUCER_BYTES + 4;
+/** What the pseudonym alone says. */
+const NOTHING: Uint8Array = new Uint8Array(0);
 /** Stamp and user key id. */
 const STAMP_AND_KEY_BYTES = 14;
 
@@ -52,6 +56,8 @@ export class OpView {
   #stamp: Hlc | undefined;
   #clear: OpContent["clear"] | undefined;
   #sealed: OpContent["sealed"] | undefined;
+  /** What a user's key has opened. */
+  #plain: Uint8Array | undefined;
 
   /** @throws {@link CoreError} `DECODE_FAILED` if the header or the length of a part is not what the format says. */
   constructor(bytes: Uint8Array) {
@@ -68,6 +74,7 @@ export class OpView {
     this.#stamp = undefined;
     this.#clear = undefined;
     this.#sealed = undefined;
+    this.#plain = undefined;
     let at = 4;
     const idBytes = bytes[3] as number;
     if (idBytes === 0) {
@@ -222,6 +229,25 @@ export class OpView {
     return this.bytes.subarray(this.sealedAt);
   }
 
+  /** Whose key the sealed part is under, 16 bytes, a view; `undefined` for one in the plain, or too short to say. */
+  get pseudonym(): Uint8Array | undefined {
+    const { sealedAt } = this;
+    return this.userKey === 0 || this.bytes.length - sealedAt < PSEUDONYM_BYTES
+      ? undefined
+      : this.bytes.subarray(sealedAt, sealedAt + PSEUDONYM_BYTES);
+  }
+
+  /** Opens a part under a user's key, which must be of that user and generation; returns whether it did. */
+  unseal(seal: UserSeal): boolean {
+    if (this.#plain !== undefined) return true;
+    const part = this.sealedBytes;
+    this.#plain =
+      part.length === PSEUDONYM_BYTES
+        ? NOTHING
+        : seal.open(part, associatedData(this.session, this.laneBytes, this.seqno, this.kindCode));
+    return this.#plain !== undefined;
+  }
+
   /**
    * The clear part. That of a signal is read field by field.
    *
@@ -231,7 +257,7 @@ export class OpView {
     return (this.#clear ??= this.#readClear());
   }
 
-  /** The sealed part. @throws as {@link OpView.clear}; `TypeError` for a part under a user's key. */
+  /** The sealed part. @throws as {@link OpView.clear}; `TypeError` for a part under a user's key that was not opened. */
   get sealed(): OpContent["sealed"] {
     return (this.#sealed ??= this.#readSealed());
   }
@@ -256,8 +282,11 @@ export class OpView {
       if (kind === "signal" || kind === "close") return {};
       fail(`Cannot accept the kind ${kind} without a sealed part`, this.sealedAt);
     }
-    if (this.userKey !== 0) throw new TypeError("Cannot read a part that is under a user's key");
-    return readSealed(new ByteReader(this.bytes, this.sealedAt), kind);
+    if (this.userKey === 0) return readSealed(new ByteReader(this.bytes, this.sealedAt), kind);
+    const plain = this.#plain;
+    if (plain === undefined) throw new TypeError("Cannot read a part that is under a user's key");
+    if (plain === NOTHING && (kind === "signal" || kind === "close")) return {};
+    return readSealed(new ByteReader(plain), kind);
   }
 
   #knownKind(): OpKind {

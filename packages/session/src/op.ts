@@ -111,7 +111,7 @@ export interface OpHeader {
   /** From 1 within the lane, without holes. */
   readonly seqno: number;
   readonly stamp: Hlc;
-  /** The key that encrypts the sealed part, u32; 0 for none. */
+  /** The generation of the user's key that encrypts the sealed part, u32; 0 for none. */
   readonly userKey: number;
   readonly operation?: Operation;
 }
