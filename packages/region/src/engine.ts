@@ -21,6 +21,7 @@ import { Monitor } from "./monitor.ts";
 import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type {
+  AckLevel,
   ChangesOptions,
   ResumeOptions,
   Session,
@@ -87,7 +88,8 @@ export class RegionEngine {
   readonly #closing: AbortController = new AbortController();
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
   /** Writes under way: a close waits for them. */
-  readonly #writing: Set<Promise<unknown>> = new Set();
+  #writing: number = 0;
+  #wroteAll: () => void = () => undefined;
   #running: Running | undefined;
   #joining: Promise<void> = Promise.resolve();
   #noting: Promise<void> = Promise.resolve();
@@ -215,30 +217,44 @@ export class RegionEngine {
   }
 
   /** One write, all the way to the level of acknowledgement asked for. */
-  async write(session: string, request: OpRequest, options: WriteOptions): Promise<WriteResult> {
-    this.#requireOpen();
-    const running = this.#writable();
-    const { operationId, signal, ack = "local" } = options;
-    if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0)) {
-      throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
+  write(session: string, request: OpRequest, options: WriteOptions): Promise<WriteResult> {
+    const { ack = "local" } = options;
+    try {
+      this.#requireOpen();
+      const running = this.#writable();
+      if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0)) {
+        throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
+      }
+      return this.#writes(running.bridge.submit(session, request, options)).then((result) =>
+        result.outcome === "refused" || ack === "local"
+          ? this.#resultOf(result, "local")
+          : this.#confirmed(running, session, result, ack, options),
+      );
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    const submitted = running.bridge.submit(session, request, {
-      ...(operationId === undefined ? {} : { operationId }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const result = await this.#writes(submitted);
+  }
+
+  #resultOf(result: Submitted, ack: NonNullable<WriteResult["ack"]>): WriteResult {
     if (result.outcome === "refused") {
       increment(this.refused, result.code);
       return { outcome: "refused", reason: result.code };
     }
-    const { outcome, effectId, position, written } = result;
+    const { outcome, effectId, position } = result;
+    return { outcome, effectId, position, ack };
+  }
+
+  async #confirmed(
+    { fold, replication }: Running,
+    session: string,
+    result: Exclude<Submitted, { readonly outcome: "refused" }>,
+    ack: AckLevel,
+    options: WriteOptions,
+  ): Promise<WriteResult> {
     // Of a duplicate only the session is known: its last positions cover every one of its operations.
-    const places = written === undefined ? running.fold.lastPositions(session) : [written];
-    const reached = acknowledged(running.replication, places, ack, {
-      ...options,
-      closed: this.#closing.signal,
-    });
-    return { outcome, effectId, position, ack: await this.#translating(reached) };
+    const places = result.written === undefined ? fold.lastPositions(session) : [result.written];
+    const wait = { ...options, closed: this.#closing.signal };
+    return this.#resultOf(result, await this.#translating(acknowledged(replication, places, ack, wait)));
   }
 
   /** An id for a new session of a user. */
@@ -398,7 +414,7 @@ export class RegionEngine {
     const { wal, closeClock, name, options } = this.parts;
     this.#closing.abort(closedError(name));
     await this.#joining;
-    await Promise.allSettled(this.#writing);
+    if (this.#writing > 0) await new Promise<void>((resolve) => (this.#wroteAll = resolve));
     const running = this.#running;
     // Whatever fails, the directory is released and the first failure is told.
     const steps = [
@@ -435,14 +451,23 @@ export class RegionEngine {
   }
 
   /** A write under way. */
-  async #writes<Value>(writing: Promise<Value>): Promise<Value> {
-    const tracked = writing.catch(() => undefined);
-    this.#writing.add(tracked);
-    try {
-      return await this.#translating(writing);
-    } finally {
-      this.#writing.delete(tracked);
-    }
+  #writes<Value>(writing: Promise<Value>): Promise<Value> {
+    this.#writing += 1;
+    return writing.then(
+      (value) => {
+        this.#wrote();
+        return value;
+      },
+      (error: unknown) => {
+        this.#wrote();
+        throw translate(error, this.parts.name);
+      },
+    );
+  }
+
+  #wrote(): void {
+    this.#writing -= 1;
+    if (this.#writing === 0) this.#wroteAll();
   }
 
   /** What a follower handed over; a region that is closing takes no more. */

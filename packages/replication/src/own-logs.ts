@@ -30,6 +30,17 @@ interface OwnChannel {
   opening: Promise<Log> | undefined;
 }
 
+/** A record on disk. */
+export interface Appended {
+  readonly log: LogId;
+  readonly lsn: number;
+}
+
+interface OwnAppendOptions {
+  readonly signal?: AbortSignal;
+  readonly shard: ShardId;
+}
+
 /** What {@link OwnLogs} work with. */
 export interface OwnLogsOptions {
   readonly wal: Wal;
@@ -94,28 +105,36 @@ export class OwnLogs {
    * @throws {@link ReplicationError} `EPOCH_ROLLED` when the log failed or ended meanwhile: the record is not
    * acknowledged. Judge it again, then append it again: it goes into a new epoch, where its numbers differ.
    */
-  async append(
-    channel: Channel,
+  append(channel: Channel, type: number, encode: OwnEncoder, options: OwnAppendOptions): Promise<Appended> {
+    const own = this.#channel(channel, options.shard);
+    return own.open === undefined
+      ? this.#open(own).then((log) => this.#append(own, log, type, encode, options))
+      : this.#append(own, own.open, type, encode, options);
+  }
+
+  /** The hot path of a write: one promise above the log's own, and no async function between them. */
+  #append(
+    own: OwnChannel,
+    log: Log,
     type: number,
     encode: OwnEncoder,
-    options: { readonly signal?: AbortSignal; readonly shard: ShardId },
-  ): Promise<{ readonly log: LogId; readonly lsn: number }> {
-    const own = this.#channel(channel, options.shard);
-    const log = own.open ?? (await this.#open(own));
-    try {
-      const lsn = await log.append(type, (writer, lsn) => encode(writer, lsn, log.id), options);
-      // A weak durability resolves before the sync; what is not durable is not applied.
-      if (log.durable.lsn < lsn) for await (const _ of log.read(lsn, { follow: true })) break;
-      return { log: log.id, lsn };
-    } catch (error) {
-      if (log.failed === undefined) throw error;
-      this.#retire(own, log, "it failed");
-      throw new ReplicationError("EPOCH_ROLLED", `Cannot go on writing ${formatLogId(log.id)}: it failed`, {
-        log: log.id,
-        retryable: true,
-        cause: error,
-      });
-    }
+    options: OwnAppendOptions,
+  ): Promise<Appended> {
+    const { id } = log;
+    return log
+      .append(type, (writer, lsn) => encode(writer, lsn, id), options)
+      .then(
+        (lsn) => (log.durable.lsn >= lsn ? { log: id, lsn } : appliedLater(log, lsn)),
+        (error: unknown) => {
+          if (log.failed === undefined) throw error;
+          this.#retire(own, log, "it failed");
+          throw new ReplicationError("EPOCH_ROLLED", `Cannot go on writing ${formatLogId(id)}: it failed`, {
+            log: id,
+            retryable: true,
+            cause: error,
+          });
+        },
+      );
   }
 
   /**
@@ -250,6 +269,12 @@ export class OwnLogs {
       .toSorted((a, b) => compareLogIds(a.id, b.id))
       .at(-1);
   }
+}
+
+/** A weak durability resolves before the sync; what is not durable is not applied. */
+async function appliedLater(log: Log, lsn: number): Promise<Appended> {
+  for await (const _ of log.read(lsn, { follow: true })) break;
+  return { log: log.id, lsn };
 }
 
 function keyOf(channel: Channel, shard: ShardId): string {

@@ -19,7 +19,7 @@ import type { FrameKeys } from "./frame.ts";
 import type { Frontier } from "./frontier.ts";
 import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.ts";
 import type { Link } from "./link.ts";
-import type { OwnEncoder, OwnLogs } from "./own-logs.ts";
+import type { Appended, OwnEncoder, OwnLogs } from "./own-logs.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
 import type { PoisonBox } from "./poison.ts";
 import type { Receiver } from "./receiver.ts";
@@ -71,14 +71,28 @@ export class RegionReplication implements Replication {
     this.#joining = parts.freshDirectory && parts.peers.size > 0;
   }
 
-  async append(
+  append(
     channel: Channel,
     type: number,
     encode: OwnEncoder,
     options: { readonly signal?: AbortSignal; readonly shard?: ShardId } = {},
-  ): Promise<{ readonly log: LogId; readonly lsn: number }> {
+  ): Promise<Appended> {
     const { signal, shard = shardId(0) } = options;
-    signal?.throwIfAborted();
+    try {
+      signal?.throwIfAborted();
+      this.#requireWritable();
+      return this.#parts.ownLogs.append(
+        channel,
+        type,
+        encode,
+        signal === undefined ? { shard } : { shard, signal },
+      );
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #requireWritable(): void {
     if (this.#closing !== undefined) throw closed();
     if (this.#parts.role === "follower") {
       throw new ReplicationError("READ_ONLY", "Cannot write here: the role of this region is follower");
@@ -92,12 +106,6 @@ export class RegionReplication implements Replication {
         },
       );
     }
-    return this.#parts.ownLogs.append(
-      channel,
-      type,
-      encode,
-      signal === undefined ? { shard } : { shard, signal },
-    );
   }
 
   ownLogs(channel: Channel): LogId[] {

@@ -3,6 +3,7 @@ import { ReplicationError } from "@tidemark/replication";
 import type { Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
 import { decodeOp, FOLD_VERSION } from "@tidemark/session";
 import type {
+  Admission,
   OpDraft,
   OpPlace,
   OpRequest,
@@ -120,10 +121,34 @@ export class SessionReplicationBridge implements Replicated {
    * @throws SessionError `INVALID_INPUT`; CoreError `INVALID_WEIGHT`, `HLC_DRIFT_EXCEEDED`; errors of the log; the
    * signal's reason.
    */
-  async submit(session: string, request: OpRequest, options: SubmitOptions = {}): Promise<Submitted> {
-    for (let attempt = 1; ; attempt++) {
+  submit(session: string, request: OpRequest, options: SubmitOptions = {}): Promise<Submitted> {
+    try {
       options.signal?.throwIfAborted();
       const admission = this.#admission.admit(session, request, options.operationId);
+      if (admission.type !== "accepted") return this.#submit(session, request, options, admission);
+      // The hot path: accepted, and written at the first attempt.
+      const outcome = this.#write(admission.draft);
+      return orAborted(outcome, options.signal).catch((error: unknown) => {
+        if (!isRolled(error)) throw error;
+        return this.#submit(session, request, options, undefined);
+      });
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** @param first - What the admission has said already; without it one attempt was made. */
+  async #submit(
+    session: string,
+    request: OpRequest,
+    options: SubmitOptions,
+    first: Admission<Promise<Submitted>> | undefined,
+  ): Promise<Submitted> {
+    let judged = first;
+    for (let attempt = first === undefined ? 2 : 1; ; attempt++) {
+      options.signal?.throwIfAborted();
+      const admission = judged ?? this.#admission.admit(session, request, options.operationId);
+      judged = undefined;
       switch (admission.type) {
         case "refused":
           return { outcome: "refused", code: admission.code, message: admission.message };
@@ -147,11 +172,8 @@ export class SessionReplicationBridge implements Replicated {
           continue;
         }
         case "accepted": {
-          const { draft } = admission;
-          const outcome = this.#write(draft);
-          draft.outcome = outcome;
           try {
-            return await orAborted(outcome, options.signal);
+            return await orAborted(this.#write(admission.draft), options.signal);
           } catch (error) {
             if (attempt >= ATTEMPTS_MAX || !isRolled(error)) throw error;
           }
@@ -207,21 +229,27 @@ export class SessionReplicationBridge implements Replicated {
   }
 
   /** Never aborted: a draft's number is only free again once it is certain that it was not written. */
-  async #write(draft: OpDraft<Promise<Submitted>>): Promise<Submitted> {
+  #write(draft: OpDraft<Promise<Submitted>>): Promise<Submitted> {
     const clock = this.#clock;
-    try {
-      const written = await this.#attached().append(
+    const outcome = this.#attached()
+      .append(
         this.channel,
         RECORD_SESSION_OP,
         (writer, _lsn, log) => draft.encode(writer, log, clock.tick()),
         { shard: this.#shard(draft.session, draft.user) },
+      )
+      .then(
+        (written): Submitted => {
+          draft.settle(true);
+          return { outcome: "applied", effectId: draft.effectId, position: draft.position, written };
+        },
+        (error: unknown) => {
+          draft.settle(false);
+          throw error;
+        },
       );
-      draft.settle(true);
-      return { outcome: "applied", effectId: draft.effectId, position: draft.position, written };
-    } catch (error) {
-      draft.settle(false);
-      throw error;
-    }
+    draft.outcome = outcome;
+    return outcome;
   }
 
   /** A session stays with its user: once the start is known, whatever else is said. */
