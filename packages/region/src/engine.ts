@@ -4,11 +4,12 @@ import type { ClusterKey, Membership, Replication } from "@tidemark/replication"
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
 import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
-import type { OpRequest, SessionChange } from "@tidemark/session";
+import type { OpRequest, RequestOf, SessionChange } from "@tidemark/session";
 import type { Transport } from "@tidemark/transport";
 import type { Checkpoint, Wal } from "@tidemark/wal";
 import { acknowledged } from "./ack-ladder.ts";
 import { sessionChanges } from "./changes.ts";
+import { beginError } from "./begin.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { RegionEmitter, replicationEvents } from "./diagnostics.ts";
 import { RegionError } from "./errors.ts";
@@ -23,6 +24,7 @@ import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type {
   AckLevel,
   ChangesOptions,
+  ForkOptions,
   ResumeOptions,
   Session,
   SessionSync,
@@ -238,7 +240,7 @@ export class RegionEngine {
   #resultOf(result: Submitted, ack: NonNullable<WriteResult["ack"]>): WriteResult {
     if (result.outcome === "refused") {
       increment(this.refused, result.code);
-      return { outcome: "refused", reason: result.code };
+      return { outcome: "refused", reason: result.code, message: result.message };
     }
     const { outcome, effectId, position } = result;
     return { outcome, effectId, position, ack };
@@ -270,18 +272,26 @@ export class RegionEngine {
       agent: options.agent,
       metadata: options.metadata ?? {},
     };
+    return this.#begin(id, request, options);
+  }
+
+  /** Begins a session with what others hold here. */
+  beginFrom(
+    request: RequestOf<"fork"> | RequestOf<"merge">,
+    { id, agent, metadata, ...options }: ForkOptions,
+  ): Promise<Session> {
+    const first = request.kind === "fork" ? request.parent : request.parents[0];
+    const given = {
+      ...(agent === undefined ? {} : { agent }),
+      ...(metadata === undefined ? {} : { metadata }),
+    };
+    return this.#begin(id ?? this.mintSessionId(this.userOf(first).id), { ...request, ...given }, options);
+  }
+
+  async #begin(id: string, request: OpRequest, options: WriteOptions): Promise<Session> {
     const result = await this.write(id, request, options);
     if (result.outcome !== "refused") return new SessionHandle(this, id);
-    if (result.reason === "OPERATION_CONFLICT") {
-      throw new SessionError(
-        "OPERATION_CONFLICT",
-        `Cannot start session ${id}: its operationId was used for another request`,
-      );
-    }
-    throw new SessionError(
-      "SESSION_EXISTS",
-      `Cannot start session ${id}: it is known here; take it with sessions.get()`,
-    );
+    throw beginError(id, result);
   }
 
   userOf(session: string): User {

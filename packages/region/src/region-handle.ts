@@ -20,6 +20,11 @@ export class RegionHandle implements Region {
     this.sessions = {
       start: async (options) =>
         engine.startSession(options.id ?? engine.mintSessionId(options.user), options.user, options),
+      merge: async (one, other, options = {}) => {
+        const { allows } = options;
+        const request = { kind: "merge", parents: [one, other] as const } as const;
+        return engine.beginFrom(allows === undefined ? request : { ...request, allows }, options);
+      },
       get: (id) => (engine.fold.sessions.has(id) ? new SessionHandle(engine, id) : undefined),
       resume: async (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
     };

@@ -1,5 +1,5 @@
 import type { RegionId } from "@tidemark/core";
-import type { Cursor, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import type { Cursor, MergeFilter, SessionChange, SessionState, Ticket } from "@tidemark/session";
 import type { SessionProgress } from "@tidemark/session-bridge";
 import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
@@ -30,6 +30,8 @@ export interface WriteResult {
   readonly ack?: "local" | "remote" | "all" | "unconfirmed";
   /** The code of a refusal, such as `SESSION_CLOSED`. */
   readonly reason?: string;
+  /** The refusal in words. */
+  readonly message?: string;
 }
 
 /** A place in a session: the number within one writer's sequence. */
@@ -74,6 +76,12 @@ export interface Session {
   search(query: string, options?: WriteOptions): Promise<WriteResult>;
   /** An operation of the application: carried, ordered and deduplicated like any other. At most 256 KiB. */
   app(namespace: string, bytes: Uint8Array, options?: WriteOptions): Promise<WriteResult>;
+  /**
+   * A new session of the same user that begins with all that is known here of this one, and goes its own way.
+   *
+   * @throws SessionError `SESSION_EXISTS`, `SESSION_TOO_LARGE` beyond what one operation carries (2 MiB).
+   */
+  fork(options?: ForkOptions): Promise<Session>;
   /** No further write is accepted where the close is known. */
   close(options?: WriteOptions): Promise<WriteResult>;
   /** Everything applied here, as plain data. */
@@ -109,6 +117,22 @@ export interface StartOptions extends WriteOptions {
   readonly agent: string;
   /** Strings only; at most 16 KiB a value. */
   readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** How a fork begins. */
+export interface ForkOptions extends WriteOptions {
+  /** Minted unless given. */
+  readonly id?: string;
+  /** @defaultValue that of the parent, the first one's of a merge */
+  readonly agent?: string;
+  /** @defaultValue that of the parent; of both, the first one's where they differ, for a merge */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** How a merge begins. */
+export interface MergeOptions extends ForkOptions {
+  /** Leaves out what it says no to. A retry need not repeat it. @defaultValue everything */
+  readonly allows?: MergeFilter;
 }
 
 /** A user, across all sessions. */
@@ -153,6 +177,13 @@ export interface Sessions {
    * @throws SessionError `SESSION_EXISTS` if the id is taken, unless this is a retry of the same operation.
    */
   start(options: StartOptions & { readonly id?: string; readonly user: string }): Promise<Session>;
+  /**
+   * A new session that begins with what is known here of two sessions of one user: what both were made of counts once.
+   *
+   * @throws SessionError `SESSION_USERS_DIFFER`, `SESSION_STATES_CROSSED` where each carries something of a third
+   * session that the other lacks, `SESSION_UNKNOWN`, `SESSION_EXISTS`, `SESSION_TOO_LARGE`.
+   */
+  merge(one: string, other: string, options?: MergeOptions): Promise<Session>;
   /** The session, if anything of it has been applied here. */
   get(id: string): Session | undefined;
   /**

@@ -4,6 +4,7 @@ import type { RegionEngine } from "./engine.ts";
 import type {
   AnnotateOptions,
   ChangesOptions,
+  ForkOptions,
   Session,
   SessionSync,
   SignalOptions,
@@ -73,6 +74,10 @@ export class SessionHandle implements Session {
 
   app(namespace: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<WriteResult> {
     return this.#write({ kind: "app", namespace, bytes }, options);
+  }
+
+  fork(options: ForkOptions = {}): Promise<Session> {
+    return this.#engine.beginFrom({ kind: "fork", parent: this.id }, options);
   }
 
   close(options: WriteOptions = {}): Promise<WriteResult> {

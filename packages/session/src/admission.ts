@@ -19,7 +19,8 @@ import { checkName, invalid, LANE_AHEAD_MAX } from "./limits.ts";
 import { contentOf } from "./op-content.ts";
 import { OpDraft, type OpPlace } from "./op-draft.ts";
 import type { Op, Operation, SignalClear } from "./op.ts";
-import { HIDE_OF } from "./op-kinds.ts";
+import { forkContent } from "./fork-content.ts";
+import { beginsSession, HIDE_OF } from "./op-kinds.ts";
 import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
 import { QueuedOps } from "./queued-ops.ts";
@@ -31,6 +32,9 @@ export type RefusalCode = Extract<
   | "SESSION_UNKNOWN"
   | "SESSION_CLOSED"
   | "SESSION_EXISTS"
+  | "SESSION_USERS_DIFFER"
+  | "SESSION_TOO_LARGE"
+  | "SESSION_STATES_CROSSED"
   | "SESSION_FORKED"
   | "OPERATION_CONFLICT"
   | "LANE_AHEAD"
@@ -92,14 +96,17 @@ export class SessionAdmission<Outcome = unknown> {
       operationId === undefined ? undefined : this.#operationOf(session, request, operationId);
     const known = operation === undefined ? undefined : this.#known(operation);
     if (known !== undefined && known !== "conflict") return known;
-    const refused = this.#refusal(session, request.kind === "start", known === "conflict");
+    const refused = this.#refusal(session, beginsSession(request.kind), known === "conflict");
     if (refused !== undefined) return refused;
+    const fork =
+      request.kind === "fork" || request.kind === "merge" ? forkContent(this.#fold, request) : undefined;
+    if (fork?.type === "refused") return fork;
     if (request.kind === "signal") {
       checkWeight(request.weight);
       this.#clock.checkIngest(request.eventTimeMs, "an event time");
     }
     const draft = this.#draft(
-      { session, request, operation, user: this.#userOf(session, request) },
+      { session, request, operation, user: fork?.content.sealed.user ?? this.#userOf(session, request), fork: fork?.content },
       request.kind,
     );
     return { type: "accepted", draft };
@@ -114,7 +121,8 @@ export class SessionAdmission<Outcome = unknown> {
     const op = decodeOp(bytes);
     const { kind, session } = op;
     if (!("producer" in op.lane)) throw invalid("The lane must be owned by a client");
-    if (kind === undefined || op.userKey !== 0)
+    // A fork carries what a region vouches for.
+    if (kind === undefined || kind === "fork" || kind === "merge" || op.userKey !== 0)
       throw invalid(`Cannot accept an operation of kind ${op.kindCode} here`);
     op.verify();
     const key = this.#fold.ids.keyOf(op);
@@ -239,10 +247,11 @@ export class SessionAdmission<Outcome = unknown> {
   }
 
   #place(draft: OpDraft, lane: RegionLane, tick: Hlc): Op {
-    const { session, request, operation, user = "" } = draft;
+    const { session, request, operation, fork, user = "" } = draft;
     if (request === undefined) throw new TypeError("A client's own operation is not numbered here");
     let above = laterHlc(this.#fold.maxStamp(session), this.#queued.stamp(session));
     let dots: Uint8Array[] = [];
+    if (fork !== undefined) above = laterHlc(above, fork.stamp);
     if (request.kind === "unhide" || request.kind === "unmute" || request.kind === "unblock") {
       const queued = [...this.#queued.hides(user, HIDE_OF[request.kind], request.item)];
       dots = this.#observed(user, HIDE_OF[request.kind], request.item, queued);
@@ -259,7 +268,7 @@ export class SessionAdmission<Outcome = unknown> {
       userKey: 0,
       ...(operation === undefined ? {} : { operation }),
     };
-    return { ...header, ...contentOf(request, { user, dots }) };
+    return { ...header, ...contentOf(request, { user, dots, ...(fork === undefined ? {} : { fork }) }) };
   }
 
   /** What an unhide has seen: the live dots folded, and those of hides in a batch before it. */

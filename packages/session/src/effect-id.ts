@@ -1,8 +1,6 @@
-import { ByteReader, ByteWriter, EFFECT_ID_BYTES, HASH_CONTEXTS, HLC_BYTES } from "@tidemark/core";
+import { ByteWriter, EFFECT_ID_BYTES, HASH_CONTEXTS, HLC_BYTES } from "@tidemark/core";
 import type { Hasher } from "@tidemark/core";
-import { bytesOfHex, hexOf } from "./hex.ts";
-import type { Lane } from "./lane-id.ts";
-import { LANE_TAG_CLIENT, LANE_TAG_REGION, PRODUCER_BYTES } from "./op-codec.ts";
+import { hexOf } from "./hex.ts";
 import type { OpView } from "./op-view.ts";
 
 /** Up to this many bytes are copied by hand. */
@@ -65,32 +63,6 @@ export class EffectIds {
 /** The text form of an effect id: 32 hexadecimal digits. */
 export function formatEffectId(id: Uint8Array): string {
   return hexOf(id);
-}
-
-/** The bytes of a lane as an operation carries them: tag, region or producer, epoch. */
-export function laneBytesOf(lane: Lane): Uint8Array {
-  const writer = new ByteWriter(32);
-  if ("producer" in lane) {
-    writer.u8(LANE_TAG_CLIENT);
-    writer.raw(bytesOfHex(lane.producer));
-  } else {
-    writer.u8(LANE_TAG_REGION);
-    writer.u16(lane.region);
-  }
-  writer.u32(lane.epoch);
-  return writer.take();
-}
-
-/** The lane of its bytes, or `undefined` if they are none. */
-export function laneOfBytes(bytes: Uint8Array): Lane | undefined {
-  const reader = new ByteReader(bytes);
-  if (bytes.length === 7 && bytes[0] === LANE_TAG_REGION) {
-    reader.u8();
-    return { region: reader.u16(), epoch: reader.u32() };
-  }
-  if (bytes.length !== 5 + PRODUCER_BYTES || bytes[0] !== LANE_TAG_CLIENT) return undefined;
-  reader.u8();
-  return { producer: hexOf(reader.view(PRODUCER_BYTES)), epoch: reader.u32() };
 }
 
 const utf8 = new TextEncoder();

@@ -10,6 +10,12 @@ export type SessionErrorCode =
   | "SESSION_CLOSED"
   /** A start of this session is known here. */
   | "SESSION_EXISTS"
+  /** Sessions of different users are not merged. */
+  | "SESSION_USERS_DIFFER"
+  /** What a fork or merge would carry is more than an operation holds. */
+  | "SESSION_TOO_LARGE"
+  /** Two sessions carry states of a third of which neither has all of the other. */
+  | "SESSION_STATES_CROSSED"
   /** A lane's number was used twice for different operations. */
   | "SESSION_FORKED"
   /** One operationId was used for two different requests. */

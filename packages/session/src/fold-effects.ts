@@ -1,11 +1,14 @@
-import { effectKey, type HideKind, laterHlc, SignalSums } from "@tidemark/core";
+import { compareBytes, effectKey, type HideKind, laterHlc, SignalSums } from "@tidemark/core";
 import type { EffectList, ListedEffect, OpPosition } from "./effect-list.ts";
-import type { OpView } from "./op-view.ts";
+import { carriedDigest, decodeCarried } from "./carried-state.ts";
+import { isFoldable, type OpView } from "./op-view.ts";
 import { HIDE_OF, type UnhideKind } from "./op-kinds.ts";
 import type {
   AnnotateSealed,
   AppClear,
   AppSealed,
+  ForkClear,
+  ForkSealed,
   HideSealed,
   PreferSealed,
   SearchSealed,
@@ -27,6 +30,12 @@ export class FoldEffects {
     this.#fold = fold;
   }
 
+  /** Whether this fold can make something of an operation; else it is kept whole. */
+  folds(op: OpView): boolean {
+    if (!isFoldable(op)) return false;
+    return op.kind !== "fork" && op.kind !== "merge" ? true : this.#fits(op.sealed as ForkSealed);
+  }
+
   /** Folds an operation that can be read. One whose effect is known only moves that effect, and adds the dots it names. */
   fold(op: OpView, waiting: UnstableOp, position: OpPosition, isNew: boolean): void {
     const { session } = waiting;
@@ -40,6 +49,19 @@ export class FoldEffects {
           sealed: op.sealed as StartSealed,
         });
         return;
+      case "fork":
+      case "merge": {
+        const { policy, policyVersion, parents } = op.clear as ForkClear;
+        const { user, agent, metadata, digest, state } = op.sealed as ForkSealed;
+        this.#start(session, {
+          position,
+          effect: waiting.effect,
+          clear: { policy, policyVersion },
+          sealed: { user, agent, metadata },
+          carried: { parents, digest: digest.slice(), state: state.slice() },
+        });
+        return;
+      }
       case "signal":
         if (isNew) this.#signal(session, op.clear as SignalClear);
         return;
@@ -90,6 +112,18 @@ export class FoldEffects {
     }
   }
 
+  /** What is carried is what was sealed, and adds up with what is written here. */
+  #fits({ digest, state }: ForkSealed): boolean {
+    const { hasher } = this.#fold;
+    const own = this.#sums();
+    if (compareBytes(carriedDigest(hasher, state), digest) !== 0) return false;
+    return decodeCarried(state).every((part) =>
+      [...part.signals.values()].every((sums) =>
+        [...sums.values()].every((sum) => own.sameOptions(sum)),
+      ),
+    );
+  }
+
   #start(session: SessionEntry, start: Parameters<SessionEntry["addStart"]>[0]): void {
     const before = session.starts.length;
     if (session.addStart(start)) this.attach(session);
@@ -120,9 +154,12 @@ export class FoldEffects {
     let sums = session.signals.get(entity);
     if (sums === undefined) session.signals.set(entity, (sums = new Map()));
     let sum = sums.get(signal);
-    if (sum === undefined)
-      sums.set(signal, (sum = new SignalSums({ halfLifeMs: this.#fold.halfLifeMs, windows: false })));
+    if (sum === undefined) sums.set(signal, (sum = this.#sums()));
     sum.add(weight, eventTimeMs);
+  }
+
+  #sums(): SignalSums {
+    return new SignalSums({ halfLifeMs: this.#fold.halfLifeMs, windows: false });
   }
 
   #list(

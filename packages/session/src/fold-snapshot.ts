@@ -12,7 +12,7 @@ import {
   writeHlc,
 } from "@tidemark/core";
 import { FOLD_VERSION, OP_KIND_CODE, opKindOf } from "./op-kinds.ts";
-import { sortedByText } from "./session-entry.ts";
+import { sortedByText } from "./sorted.ts";
 import { readSession, writeSession } from "./session-snapshot.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
 import type { SessionFold } from "./session-fold.ts";
@@ -27,7 +27,7 @@ const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
  *
  * | field     | layout                                                                                                |
  * | :-------- | :---------------------------------------------------------------------------------------------------- |
- * | version   | u8, 1; fold version u16                                                                               |
+ * | version   | u8, 1; u16, the lowest fold version that can read it                                                                               |
  * | logs      | varint count, ascending: region u16, shard u16, epoch u32, channel u8; a log is named by its place    |
  * | effects   | varint count, ascending: effect id 16, stamp 10, lane varint, seqno varint; named by place, from 1    |
  * | sessions  | varint count, ascending by id: {@link writeSession}; lanes are numbered through all sessions          |
@@ -39,7 +39,7 @@ const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
 export function snapshotFold(fold: SessionFold): Uint8Array {
   const writer = new ByteWriter(4096);
   writer.u8(SNAPSHOT_VERSION);
-  writer.u16(FOLD_VERSION);
+  writer.u16(versionNeeded(fold));
   const logOrder = [...fold.logs.ids.keys()].sort((a, b) =>
     compareLogIds(fold.logs.ids[a]!, fold.logs.ids[b]!),
   );
@@ -116,6 +116,13 @@ export function restoreFold(fold: SessionFold, bytes: Uint8Array): void {
   }
   readUnstable(reader, fold, users);
   reader.finish();
+}
+
+/** A member of an older version can go on from a snapshot without anything new in it. */
+function versionNeeded(fold: SessionFold): number {
+  for (const { starts } of fold.sessions.values())
+    if (starts.some(({ carried }) => carried !== undefined)) return 2;
+  return 1;
 }
 
 function writeUnstable(

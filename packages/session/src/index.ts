@@ -1,11 +1,13 @@
 export * from "./admission.ts";
+export type { MergeFilter, MergeItem } from "./carry.ts";
 export * from "./cursor.ts";
-export { EffectIds, formatEffectId, laneBytesOf, OPERATION_TAG_BYTES } from "./effect-id.ts";
+export { EffectIds, formatEffectId, OPERATION_TAG_BYTES } from "./effect-id.ts";
 export * from "./effect-table.ts";
 export * from "./errors.ts";
 export type { FoldStats } from "./fold-counts.ts";
 export type { SessionFoldOptions, StableFrontier } from "./fold-options.ts";
 export * from "./idempotency-store.ts";
+export { laneBytesOf } from "./lane-bytes.ts";
 export * from "./lane-id.ts";
 export { KeyTree } from "./key-tree.ts";
 export * from "./limits.ts";

@@ -7,6 +7,7 @@ import {
   varintBytes,
 } from "@tidemark/core";
 import { bytesOfHex } from "./hex.ts";
+import { LANE_TAG_CLIENT, LANE_TAG_REGION, PRODUCER_BYTES } from "./lane-bytes.ts";
 import type { ClientLane, RegionLane } from "./lane-id.ts";
 import type { Op } from "./op.ts";
 import { OP_KIND_CODE } from "./op-kinds.ts";
@@ -22,14 +23,8 @@ export const OP_FLAG_OPERATION = 1;
 export const OP_FLAG_SEALED = 2;
 /** A client owns the lane. */
 export const OP_FLAG_CLIENT_LANE = 4;
-/** A lane of a region. */
-export const LANE_TAG_REGION = 1;
-/** A lane of a client. */
-export const LANE_TAG_CLIENT = 2;
 /** More than a header takes beside the text of its session. */
 const HEAD_BYTES = 96;
-/** Bytes of a client's producer id. */
-export const PRODUCER_BYTES = 16;
 
 /**
  * Appends an operation in its one encoding.

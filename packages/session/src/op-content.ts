@@ -1,4 +1,5 @@
-import type { OpContent } from "./op.ts";
+import type { Hlc } from "@tidemark/core";
+import type { ForkClear, ForkSealed, OpContent } from "./op.ts";
 import type { OpRequest } from "./op-request.ts";
 
 /** What a region fills in. */
@@ -7,6 +8,16 @@ export interface FilledIn {
   readonly user: string;
   /** The dots a removal has seen, ascending. */
   readonly dots: readonly Uint8Array[];
+  /** What a fork or merge carries. */
+  readonly fork?: ForkContent;
+}
+
+/** The content of a fork or merge, as it was when it was accepted. */
+export interface ForkContent {
+  readonly clear: ForkClear;
+  readonly sealed: ForkSealed;
+  /** The latest of the parents: the fork is stamped above it. */
+  readonly stamp: Hlc;
 }
 
 /** The content of the operation that a request asks for. */
@@ -16,6 +27,12 @@ export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
       const { user, agent, metadata = {}, policy = "", policyVersion = 0, parent } = request;
       const clear = parent === undefined ? { policy, policyVersion } : { policy, policyVersion, parent };
       return { kind: "start", clear, sealed: { user, agent, metadata } };
+    }
+    case "fork":
+    case "merge": {
+      const { fork } = filledIn;
+      if (fork === undefined) throw new TypeError(`A ${request.kind} needs the state it carries`);
+      return { kind: request.kind, clear: fork.clear, sealed: fork.sealed };
     }
     case "signal": {
       const { entity, signal, weight, eventTimeMs, annotation } = request;

@@ -2,6 +2,7 @@ import { ByteWriter, EFFECT_ID_BYTES, type Hlc } from "@tidemark/core";
 import { type EffectIds, formatEffectId } from "./effect-id.ts";
 import { formatLane, type RegionLane } from "./lane-id.ts";
 import { encodeOp } from "./op-codec.ts";
+import type { ForkContent } from "./op-content.ts";
 import type { Op, Operation } from "./op.ts";
 import type { OpRequest } from "./op-request.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
@@ -37,6 +38,8 @@ export class OpDraft<Outcome = unknown> {
   readonly operation: Operation | undefined;
   /** Whose session or hides it speaks of. */
   readonly user: string | undefined;
+  /** What a fork or merge carries: as it was when it was accepted. */
+  readonly fork: ForkContent | undefined;
   /** For whoever writes it: what a duplicate of it shares. */
   outcome: Outcome | undefined;
   readonly #desk: DraftDesk;
@@ -52,6 +55,7 @@ export class OpDraft<Outcome = unknown> {
     this.request = content.request;
     this.operation = content.operation;
     this.user = content.user;
+    this.fork = content.fork;
     this.#sealed = content.sealed;
   }
 
@@ -139,4 +143,5 @@ export interface DraftContent {
   readonly operation?: Operation | undefined;
   readonly user?: string | undefined;
   readonly sealed?: OpView | undefined;
+  readonly fork?: ForkContent | undefined;
 }

@@ -2,7 +2,7 @@ import type { HideKind } from "@tidemark/core";
 
 /**
  * Every kind of operation and its number on the wire: the one table. A number is never used again.
- * The kinds from `fork` on are reserved: they are carried and kept whole, and fold to nothing yet.
+ * The kinds from `purge` on are reserved: they are carried and kept whole, and fold to nothing yet.
  */
 export const OP_KIND_CODE: {
   readonly start: 1;
@@ -43,12 +43,14 @@ export const OP_KIND_CODE: {
 };
 
 /** The kinds this version folds. */
-export type OpKind = Exclude<keyof typeof OP_KIND_CODE, "fork" | "merge" | "purge" | "erase">;
+export type OpKind = Exclude<keyof typeof OP_KIND_CODE, "purge" | "erase">;
+/** The kinds that begin a session: it has the user, policy and metadata they name. */
+export type BeginKind = "start" | "fork" | "merge";
 /** The kinds that lift a hide. */
 export type UnhideKind = "unhide" | "unmute" | "unblock";
 
 /** The version of the fold: grows when a kind is added, or folds differently. */
-export const FOLD_VERSION = 1;
+export const FOLD_VERSION = 2;
 
 const FOLDED: readonly (OpKind | undefined)[] = [
   undefined,
@@ -65,6 +67,8 @@ const FOLDED: readonly (OpKind | undefined)[] = [
   "search",
   "close",
   "app",
+  "fork",
+  "merge",
 ];
 
 /** The kind of a number, or `undefined` if this version does not fold it. */
@@ -80,6 +84,11 @@ export const HIDE_OF: Readonly<Record<UnhideKind, HideKind>> = {
 };
 
 /** The first fold version that knows a kind; an unhide waits until every member knows it. */
-export function foldVersionOf(_kind: OpKind): number {
-  return 1;
+export function foldVersionOf(kind: OpKind): number {
+  return kind === "fork" || kind === "merge" ? 2 : 1;
+}
+
+/** Whether a kind begins a session. */
+export function beginsSession(kind: string): kind is BeginKind {
+  return kind === "start" || kind === "fork" || kind === "merge";
 }

@@ -1,6 +1,7 @@
 import { type ByteReader, type ByteWriter, compareUtf8, EFFECT_ID_BYTES } from "@tidemark/core";
+import { readForkClear, readForkSealed, writeForkClear, writeForkSealed } from "./fork-parts.ts";
 import { APP_BYTES_MAX, METADATA_COUNT_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
-import type { Op, OpContent } from "./op.ts";
+import type { Op, OpContent, StartSealed } from "./op.ts";
 import type { OpKind } from "./op-kinds.ts";
 import { writeSignal } from "./signal-view.ts";
 
@@ -10,6 +11,7 @@ import { writeSignal } from "./signal-view.ts";
  * | kind                        | fields                                                                               |
  * | :-------------------------- | :----------------------------------------------------------------------------------- |
  * | start                       | policy `text` (0 to 128 bytes), policy version u32, then nothing or the parent `text` |
+ * | fork, merge                 | policy `text`, policy version u32, varint count of positions: log id 9, LSN varint; then the parent `text`, or two |
  * | signal                      | entity `text`, signal `text`, event time: varint zigzag of its distance to the stamp's wall ms, weight: the rest, f64 big-endian without its trailing zero bytes |
  * | unhide, unmute, unblock     | the dots observed, 16 bytes each, ascending, to the end                              |
  * | close                       | reason u8 (0: by agent or user)                                                      |
@@ -22,6 +24,10 @@ export function writeClear(writer: ByteWriter, op: Op): void {
       writer.text(op.clear.policy);
       writer.u32(op.clear.policyVersion);
       if (op.clear.parent !== undefined) writer.text(op.clear.parent);
+      return;
+    case "fork":
+    case "merge":
+      writeForkClear(writer, op.clear);
       return;
     case "signal":
       writeSignal(writer, op.clear, op.stamp.wallMs);
@@ -60,6 +66,7 @@ export function hasSealed(op: OpContent): boolean {
  * | kind                                    | fields                                                                           |
  * | :-------------------------------------- | :------------------------------------------------------------------------------- |
  * | start                                   | user `text`, agent `text`, varint count (the operation is the bound), then key `text` and value `text` each, ascending by the bytes of the key |
+ * | fork, merge                             | as a start, then the digest 32 of the state, and the state ({@link encodeCarried}) to the end |
  * | signal                                  | annotation `text`; without one there is no sealed part                           |
  * | prefer                                  | key `text`, value `text`                                                         |
  * | annotate                                | text `text`, then nothing or the entity `text`                                   |
@@ -70,17 +77,14 @@ export function hasSealed(op: OpContent): boolean {
  */
 export function writeSealed(writer: ByteWriter, op: OpContent): void {
   switch (op.kind) {
-    case "start": {
-      writer.text(op.sealed.user);
-      writer.text(op.sealed.agent);
-      const keys = Object.keys(op.sealed.metadata).sort(compareUtf8);
-      writer.varint(keys.length);
-      for (const key of keys) {
-        writer.text(key);
-        writer.text(op.sealed.metadata[key] as string);
-      }
+    case "start":
+      writePeople(writer, op.sealed);
       return;
-    }
+    case "fork":
+    case "merge":
+      writePeople(writer, op.sealed);
+      writeForkSealed(writer, op.sealed);
+      return;
     case "signal":
       if (op.sealed.annotation !== undefined) writer.text(op.sealed.annotation);
       return;
@@ -124,6 +128,9 @@ export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): 
         ? { policy, policyVersion }
         : ended(reader, { policy, policyVersion, parent: name(reader) });
     }
+    case "fork":
+    case "merge":
+      return ended(reader, readForkClear(reader, kind === "fork" ? 1 : 2));
     case "unhide":
     case "unmute":
     case "unblock":
@@ -148,7 +155,10 @@ export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): 
 export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"] {
   switch (kind) {
     case "start":
-      return { user: name(reader), agent: name(reader), metadata: readMetadata(reader) };
+      return ended(reader, readPeople(reader));
+    case "fork":
+    case "merge":
+      return { ...readPeople(reader), ...readForkSealed(reader) };
     case "signal":
       return ended(reader, { annotation: reader.text(TEXT_BYTES_MAX) });
     case "prefer":
@@ -197,6 +207,22 @@ function ascends(a: Uint8Array, b: Uint8Array): boolean {
   return false;
 }
 
+/** User, agent and metadata: how the sealed part of whatever begins a session begins. */
+function writePeople(writer: ByteWriter, { user, agent, metadata }: StartSealed): void {
+  writer.text(user);
+  writer.text(agent);
+  const keys = Object.keys(metadata).sort(compareUtf8);
+  writer.varint(keys.length);
+  for (const key of keys) {
+    writer.text(key);
+    writer.text(metadata[key] as string);
+  }
+}
+
+function readPeople(reader: ByteReader): StartSealed {
+  return { user: name(reader), agent: name(reader), metadata: readMetadata(reader) };
+}
+
 function readMetadata(reader: ByteReader): Record<string, string> {
   // A null prototype, so that a key may be called `__proto__`.
   const metadata = Object.create(null) as Record<string, string>;
@@ -211,7 +237,6 @@ function readMetadata(reader: ByteReader): Record<string, string> {
       reader.fail("Cannot accept metadata out of order", at);
     metadata[(before = key)] = reader.text(TEXT_BYTES_MAX);
   }
-  reader.finish();
   return metadata;
 }
 

@@ -1,4 +1,5 @@
 import { type ByteWriter, compareUtf8, EVENT_TIME_MS_MAX, type HideKind } from "@tidemark/core";
+import type { MergeFilter } from "./carry.ts";
 import { APP_BYTES_MAX, checkBytes, checkName, checkText, invalid, METADATA_COUNT_MAX } from "./limits.ts";
 import { OP_KIND_CODE, type OpKind, type UnhideKind } from "./op-kinds.ts";
 
@@ -15,6 +16,24 @@ export type OpRequest =
       readonly policy?: string;
       readonly policyVersion?: number;
       readonly parent?: string;
+    }
+  | {
+      readonly kind: "fork";
+      readonly parent: string;
+      /** The parent's unless given, as is the metadata. */
+      readonly agent?: string;
+      readonly metadata?: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly kind: "merge";
+      /** Two sessions of one user. */
+      readonly parents: readonly [string, string];
+      /** The first parent's unless given. */
+      readonly agent?: string;
+      /** That of both unless given, the first parent's where they differ. */
+      readonly metadata?: Readonly<Record<string, string>>;
+      /** Leaves out what it says no to; not a part of what a retry must repeat. */
+      readonly allows?: MergeFilter;
     }
   | {
       readonly kind: "signal";
@@ -50,6 +69,16 @@ export function checkRequest(request: OpRequest): void {
       if (request.parent !== undefined) checkName(request.parent, "parent");
       checkU32(request.policyVersion ?? 0, "policyVersion");
       checkMetadata(request.metadata ?? {});
+      return;
+    case "fork":
+      checkName(request.parent, "parent");
+      checkChild(request);
+      return;
+    case "merge":
+      if (request.parents.length !== 2 || request.parents[0] === request.parents[1])
+        throw invalid("parents must be two different sessions");
+      for (const parent of request.parents) checkName(parent, "parent");
+      checkChild(request);
       return;
     case "signal":
       checkName(request.entity, "entity");
@@ -91,7 +120,7 @@ export function checkRequest(request: OpRequest): void {
       return;
     default:
       request satisfies never;
-      throw invalid(`kind must be one of ${Object.keys(OP_KIND_CODE).slice(0, 13).join(", ")}`);
+      throw invalid(`kind must be one of ${Object.keys(OP_KIND_CODE).slice(0, 15).join(", ")}`);
   }
 }
 
@@ -102,6 +131,8 @@ export function checkRequest(request: OpRequest): void {
  * | kind                        | fields                                                                          |
  * | :-------------------------- | :------------------------------------------------------------------------------ |
  * | start                       | user, agent, policy `text`, policy version u32, parent if present, metadata (varint count, key and value `text`, ascending by key) |
+ * | fork                        | parent `text`, agent if present, u8 0 or u8 1 and metadata                      |
+ * | merge                       | the parents `text`, agent if present, u8 0 or u8 1 and metadata                 |
  * | signal                      | entity, signal `text`, weight f64, event time u64, annotation if present        |
  * | prefer                      | key, value `text`                                                               |
  * | annotate                    | text `text`, entity if present                                                  |
@@ -119,15 +150,17 @@ export function writeRequest(writer: ByteWriter, request: OpRequest): void {
       writer.text(request.policy ?? "");
       writer.u32(request.policyVersion ?? 0);
       writeOptional(writer, request.parent);
-      const metadata = request.metadata ?? {};
-      const keys = Object.keys(metadata).sort(compareUtf8);
-      writer.varint(keys.length);
-      for (const key of keys) {
-        writer.text(key);
-        writer.text(metadata[key] as string);
-      }
+      writeMetadata(writer, request.metadata ?? {});
       return;
     }
+    case "fork":
+      writer.text(request.parent);
+      writeChild(writer, request);
+      return;
+    case "merge":
+      for (const parent of request.parents) writer.text(parent);
+      writeChild(writer, request);
+      return;
     case "signal":
       writer.text(request.entity);
       writer.text(request.signal);
@@ -163,6 +196,31 @@ export function writeRequest(writer: ByteWriter, request: OpRequest): void {
       return;
     default:
       request satisfies never;
+  }
+}
+
+interface Child {
+  readonly agent?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+function checkChild({ agent, metadata }: Child): void {
+  if (agent !== undefined) checkName(agent, "agent");
+  if (metadata !== undefined) checkMetadata(metadata);
+}
+
+function writeChild(writer: ByteWriter, { agent, metadata }: Child): void {
+  writeOptional(writer, agent);
+  writer.u8(metadata === undefined ? 0 : 1);
+  if (metadata !== undefined) writeMetadata(writer, metadata);
+}
+
+function writeMetadata(writer: ByteWriter, metadata: Readonly<Record<string, string>>): void {
+  const keys = Object.keys(metadata).sort(compareUtf8);
+  writer.varint(keys.length);
+  for (const key of keys) {
+    writer.text(key);
+    writer.text(metadata[key] as string);
   }
 }
 

@@ -3,15 +3,8 @@ import { readText } from "./ascii.ts";
 import { hexOf } from "./hex.ts";
 import { formatLane, type Lane } from "./lane-id.ts";
 import { NAME_BYTES_MAX, OP_BYTES_MAX } from "./limits.ts";
-import {
-  LANE_TAG_CLIENT,
-  LANE_TAG_REGION,
-  OP_FLAG_CLIENT_LANE,
-  OP_FLAG_OPERATION,
-  OP_FLAG_SEALED,
-  OP_VERSION,
-  PRODUCER_BYTES,
-} from "./op-codec.ts";
+import { LANE_TAG_CLIENT, LANE_TAG_REGION, PRODUCER_BYTES } from "./lane-bytes.ts";
+import { OP_FLAG_CLIENT_LANE, OP_FLAG_OPERATION, OP_FLAG_SEALED, OP_VERSION } from "./op-codec.ts";
 import type { OpContent, Operation } from "./op.ts";
 import { type OpKind, opKindOf } from "./op-kinds.ts";
 import { readClear, readSealed } from "./op-parts.ts";

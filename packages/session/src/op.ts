@@ -1,4 +1,4 @@
-import type { HideKind, Hlc } from "@tidemark/core";
+import type { HideKind, Hlc, LogId } from "@tidemark/core";
 import type { Lane } from "./lane-id.ts";
 import type { OpKind, UnhideKind } from "./op-kinds.ts";
 
@@ -17,6 +17,26 @@ export interface StartSealed {
   readonly user: string;
   readonly agent: string;
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What a fork or merge says in the clear. */
+export interface ForkClear {
+  /** That of the first parent. */
+  readonly policy: string;
+  /** u32. */
+  readonly policyVersion: number;
+  /** How far the accepting region had applied the parents and their user, log by log: for information only. */
+  readonly vector: readonly { readonly log: LogId; readonly lsn: number }[];
+  /** One for a fork, two for a merge. */
+  readonly parents: readonly string[];
+}
+
+/** What a fork or merge says about people. */
+export interface ForkSealed extends StartSealed {
+  /** The digest of `state`, 32 bytes. */
+  readonly digest: Uint8Array;
+  /** What the parents held when it was accepted: {@link encodeCarried}. */
+  readonly state: Uint8Array;
 }
 
 /** A preference signal: what the ledger adds up. */
@@ -84,6 +104,7 @@ export type EmptyPart = Readonly<Record<never, never>>;
 /** The parts of each kind: `clear` is what ordering and the ledger need and names no user, `sealed` can be erased. */
 export type OpContent =
   | { readonly kind: "start"; readonly clear: StartClear; readonly sealed: StartSealed }
+  | { readonly kind: "fork" | "merge"; readonly clear: ForkClear; readonly sealed: ForkSealed }
   | { readonly kind: "signal"; readonly clear: SignalClear; readonly sealed: SignalSealed }
   | { readonly kind: "prefer"; readonly clear: EmptyPart; readonly sealed: PreferSealed }
   | { readonly kind: "annotate"; readonly clear: EmptyPart; readonly sealed: AnnotateSealed }

@@ -2,6 +2,7 @@ import { type HideKind, HLC_ZERO, type Hlc, laterHlc } from "@tidemark/core";
 import { hexOf } from "./hex.ts";
 import { formatLane, type RegionLane } from "./lane-id.ts";
 import type { OpDraft } from "./op-draft.ts";
+import { beginsSession } from "./op-kinds.ts";
 
 /** The drafts of one session that are in a batch. */
 interface Placed {
@@ -60,7 +61,7 @@ export class QueuedOps<Outcome> {
   add(draft: OpDraft<Outcome>, kind: string, place?: string): void {
     if (draft.operation !== undefined) this.#operations.set(hexOf(draft.operation.tag), draft);
     if (place !== undefined) this.#sealed.set(place, draft);
-    if (kind === "start") this.#starts.set(draft.session, draft);
+    if (beginsSession(kind)) this.#starts.set(draft.session, draft);
     if (kind === "close") this.#closes.set(draft.session, draft);
   }
 
@@ -94,7 +95,7 @@ export class QueuedOps<Outcome> {
     const { op, session, operation } = draft;
     if (operation !== undefined) drop(this.#operations, hexOf(operation.tag), draft);
     if (place !== undefined) drop(this.#sealed, place, draft);
-    if (kind === "start") drop(this.#starts, session, draft);
+    if (beginsSession(kind)) drop(this.#starts, session, draft);
     if (kind === "close") drop(this.#closes, session, draft);
     if (op === undefined || "producer" in op.lane) return;
     const placed = this.#placed.get(session);

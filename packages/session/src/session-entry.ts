@@ -12,16 +12,26 @@ import { bytesOfHex } from "./hex.ts";
 import type { LaneState } from "./lane.ts";
 import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
 import type { StartClear, StartSealed } from "./op.ts";
+import { sortedByText } from "./sorted.ts";
 import { TicketBytes } from "./ticket-bytes.ts";
 import type { UserEntry } from "./user-entry.ts";
 
-/** One start of a session. */
+/** What a fork or merge brought along. */
+export interface Carried {
+  readonly parents: readonly string[];
+  /** The digest of `state`. */
+  readonly digest: Uint8Array;
+  readonly state: Uint8Array;
+}
+
+/** One start of a session, which a fork or merge is too. */
 export interface StartEffect {
   position: OpPosition;
   /** The number of the effect if it had an operationId, else -1. */
   readonly effect: number;
   readonly clear: StartClear;
   readonly sealed: StartSealed;
+  readonly carried?: Carried;
 }
 
 /** A number of a lane that two operations claim. */
@@ -83,9 +93,11 @@ export class SessionEntry implements DigestObject {
 
   /** Takes in a start, or another position of one; returns whether the session's start is another one now. */
   addStart(start: StartEffect): boolean {
-    const known = start.effect < 0 ? undefined : this.starts.find((one) => one.effect === start.effect);
+    const at = start.effect < 0 ? -1 : this.starts.findIndex((one) => one.effect === start.effect);
+    const known = this.starts[at];
     if (known === undefined) this.starts.push(start);
-    else if (comparePositions(start.position, known.position) < 0) known.position = start.position;
+    // With its content: two copies of a fork carry what each region knew.
+    else if (comparePositions(start.position, known.position) < 0) this.starts[at] = start;
     let first = this.starts[0] as StartEffect;
     for (const one of this.starts) if (comparePositions(one.position, first.position) < 0) first = one;
     const changed = first !== this.start;
@@ -99,7 +111,7 @@ export class SessionEntry implements DigestObject {
    * | field         | layout                                                                                         |
    * | :------------ | :--------------------------------------------------------------------------------------------- |
    * | version       | u8, 1                                                                                          |
-   * | starts        | varint count of different starts; if any, of the smallest: user, agent, policy `text`, policy version u32, u8 1 and parent `text` or u8 0, varint count of metadata and key, value `text` ascending by key |
+   * | starts        | varint count of different starts; if any, of the smallest: user, agent, policy `text`, policy version u32, u8 0, or u8 1 and parent `text`, or u8 2, varint count of parents `text` and the digest 32 of the state carried; varint count of metadata and key, value `text` ascending by key |
    * | closed        | u8 0 or 1                                                                                      |
    * | effects       | varint: different effects folded                                                               |
    * | stamp         | 10: the latest of any operation                                                                |
@@ -183,20 +195,23 @@ export class SessionEntry implements DigestObject {
   }
 }
 
-/** The entries of a map, ascending by the UTF-8 bytes of the key. */
-export function sortedByText<Value>(map: ReadonlyMap<string, Value>): [string, Value][] {
-  return [...map].sort((a, b) => compareUtf8(a[0], b[0]));
-}
-
 /** Writes what a start says. */
-export function writeStart(writer: ByteWriter, start: Pick<StartEffect, "clear" | "sealed">): void {
+export function writeStart(
+  writer: ByteWriter,
+  start: Pick<StartEffect, "clear" | "sealed" | "carried">,
+): void {
   const { user, agent, metadata } = start.sealed;
+  const { carried } = start;
   writer.text(user);
   writer.text(agent);
   writer.text(start.clear.policy);
   writer.u32(start.clear.policyVersion);
-  writer.u8(start.clear.parent === undefined ? 0 : 1);
-  if (start.clear.parent !== undefined) writer.text(start.clear.parent);
+  writer.u8(carried !== undefined ? 2 : start.clear.parent === undefined ? 0 : 1);
+  if (carried !== undefined) {
+    writer.varint(carried.parents.length);
+    for (const parent of carried.parents) writer.text(parent);
+    writer.raw(carried.digest);
+  } else if (start.clear.parent !== undefined) writer.text(start.clear.parent);
   const keys = Object.keys(metadata).sort(compareUtf8);
   writer.varint(keys.length);
   for (const key of keys) {

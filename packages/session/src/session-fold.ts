@@ -21,13 +21,16 @@ import { hexOf } from "./hex.ts";
 import { LaneState } from "./lane.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
-import { FOLD_VERSION, foldVersionOf } from "./op-kinds.ts";
-import { decodeOp, isFoldable, OpView } from "./op-view.ts";
+import { foldVersionOf } from "./op-kinds.ts";
+import { decodeOp, OpView } from "./op-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
 import { heldOf, type LogPlace, type UnstableOp, type UnstableOps } from "./unstable-op.ts";
 import { UserEntry } from "./user-entry.ts";
 import { UserView } from "./user-view.ts";
+
+/** The first field of the state digest: what is new in the state shows in its objects. */
+const DIGEST_VERSION = 1;
 
 /** What became of a record. */
 export type Applied = "applied" | "duplicate" | "malformed";
@@ -51,8 +54,8 @@ export class SessionFold {
   /** Unhides that are stable, but not every member knows their kind. */
   heldUnhides: UnstableOp[] = [];
   readonly counts: FoldCounts = noCounts();
-  readonly #hasher: Hasher;
-  readonly #terms: StateTerms = { foldVersion: FOLD_VERSION };
+  readonly hasher: Hasher;
+  readonly #terms: StateTerms = { foldVersion: DIGEST_VERSION };
   readonly #fold: FoldEffects;
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
   #digest: StateDigest;
@@ -64,7 +67,7 @@ export class SessionFold {
       halfLifeMs = 7 * 24 * 60 * 60 * 1000,
       unstableBytesMax = UNSTABLE_BYTES_MAX,
     } = options;
-    this.#hasher = hasher;
+    this.hasher = hasher;
     this.ids = new EffectIds(hasher, clusterId);
     this.halfLifeMs = halfLifeMs;
     this.unstableBytesMax = unstableBytesMax;
@@ -277,7 +280,7 @@ export class SessionFold {
     } else {
       this.counts.duplicates += 1;
     }
-    const folds = isFoldable(op);
+    const folds = this.#fold.folds(op);
     const waiting: UnstableOp = {
       session,
       lane,
@@ -396,7 +399,7 @@ export class SessionFold {
     this.effects.clear();
     this.heldUnhides = [];
     Object.assign(this.counts, noCounts());
-    this.#digest = new StateDigest(this.#hasher, this.#terms);
+    this.#digest = new StateDigest(this.hasher, this.#terms);
   }
 }
 

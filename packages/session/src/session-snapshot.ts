@@ -8,11 +8,14 @@ import {
   writeHlc,
 } from "@tidemark/core";
 import { comparePositions, type EffectList, type OpPosition } from "./effect-list.ts";
+import { decodeCarried } from "./carried-state.ts";
+import { CARRIED_DIGEST_BYTES } from "./fork-parts.ts";
 import { bytesOfHex, hexOf } from "./hex.ts";
-import { laneOfBytes } from "./effect-id.ts";
+import { laneOfBytes } from "./lane-bytes.ts";
 import { formatLane } from "./lane-id.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
-import { SessionEntry, sortedByText, writeSignals, writeStart } from "./session-entry.ts";
+import { SessionEntry, type StartEffect, writeSignals, writeStart } from "./session-entry.ts";
+import { sortedByText } from "./sorted.ts";
 import type { SessionFold } from "./session-fold.ts";
 
 const LIST_KINDS: readonly EffectList["kind"][] = ["annotate", "search", "prefer", "app"];
@@ -26,7 +29,7 @@ const LIST_KINDS: readonly EffectList["kind"][] = ["annotate", "search", "prefer
  * | lanes       | varint count, ascending by text form: lane bytes `bytes`, high-water mark, varint count of ranges: from, to |
  * | stamp       | 10, the latest                                                                                     |
  * | effects     | varint count of effects folded; varint count of closes                                             |
- * | starts      | varint count, ascending by position: position, effect varint (0 none), the start as in the canonical bytes |
+ * | starts      | varint count, ascending by position: position, effect varint (0 none), the start as in the canonical bytes, and the state it carries as `bytes` if it does |
  * | signals     | as in the canonical bytes                                                                          |
  * | lists       | varint count: u8 kind (1 annotations, 2 searches, 3 hints, 4 applications), name `text`, varint count, ascending: position, effect varint, flags u8 (1 settled, 2 entity, 4 bytes), text `text`, entity `text`, bytes `bytes` |
  * | conflicts   | varint count, ascending: tag 8                                                                     |
@@ -64,6 +67,7 @@ export function writeSession(writer: ByteWriter, session: SessionEntry, numbers:
     position(start.position);
     effect(start.effect);
     writeStart(writer, start);
+    if (start.carried !== undefined) writer.prefixed(start.carried.state);
   }
   writeSignals(writer, session.signals);
   const lists = [...session.lists()].sort((a, b) => listRank(a) - listRank(b) || compareUtf8(a.name, b.name));
@@ -169,16 +173,24 @@ export function readSession(reader: ByteReader, fold: SessionFold): void {
   fold.attach(session);
 }
 
-function readStart(reader: ByteReader): Pick<SessionEntry["starts"][number], "clear" | "sealed"> {
+function readStart(reader: ByteReader): Omit<StartEffect, "position" | "effect"> {
   const [user, agent, policy] = [reader.text(), reader.text(), reader.text()];
   const policyVersion = reader.u32();
-  const parent = reader.u8() === 0 ? {} : { parent: reader.text() };
+  const origin = reader.u8();
+  const parent = origin === 1 ? { parent: reader.text() } : {};
+  const parents: string[] = [];
+  if (origin === 2) for (let left = reader.count(2); left > 0; left--) parents.push(reader.text());
+  const digest = origin === 2 ? reader.view(CARRIED_DIGEST_BYTES).slice() : undefined;
   const metadata = Object.create(null) as Record<string, string>;
   for (let left = reader.count(2); left > 0; left--) {
     const key = reader.text();
     metadata[key] = reader.text();
   }
-  return { clear: { policy, policyVersion, ...parent }, sealed: { user, agent, metadata } };
+  const start = { clear: { policy, policyVersion, ...parent }, sealed: { user, agent, metadata } };
+  if (digest === undefined) return start;
+  const state = reader.prefixed().slice();
+  decodeCarried(state);
+  return { ...start, carried: { parents, digest, state } };
 }
 
 function readSignals(reader: ByteReader, session: SessionEntry): void {

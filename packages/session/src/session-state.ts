@@ -1,4 +1,6 @@
-import type { LogId } from "@tidemark/core";
+import type { LogId, SignalSums } from "@tidemark/core";
+import { type CarriedPart, decodeCarried, inOrder } from "./carried-state.ts";
+import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
 import type { ForkedNumber, SessionEntry } from "./session-entry.ts";
 import type { OpPlace } from "./op-draft.ts";
 import type { OpKind } from "./op-kinds.ts";
@@ -34,6 +36,8 @@ export interface SessionState {
   /** Absent until the start is known. */
   readonly user?: string;
   readonly agent?: string;
+  /** The sessions it was forked from, or merged of; absent for one that began empty. */
+  readonly parents?: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly open: boolean;
   /** By entity, then by signal. */
@@ -61,27 +65,29 @@ export interface SessionChange {
   readonly lsn: number;
 }
 
-/** A copy of what the fold holds of a session. */
+/** A copy of what the fold holds of a session: what it carries from its parents below what was written in it. */
 export function sessionStateOf(entry: SessionEntry): SessionState {
   const { start } = entry;
   const known = start === undefined ? {} : { user: start.sealed.user, agent: start.sealed.agent };
+  const { carried } = start ?? {};
+  const parents = carried?.parents ?? (start?.clear.parent === undefined ? [] : [start.clear.parent]);
+  const base = carried === undefined ? [] : decodeCarried(carried.state);
   return {
     id: entry.id,
     ...known,
+    ...(parents.length === 0 ? {} : { parents }),
     metadata: { ...start?.sealed.metadata },
     open: entry.closes === 0,
-    signals: signalsOf(entry),
-    hints: new Map([...entry.hints].map(([key, list]) => [key, list.effects.at(-1)?.text ?? ""])),
-    annotations: (entry.annotations?.latest() ?? []).map(({ text, about }) =>
-      about === undefined ? { text } : { text, entity: about },
-    ),
-    searches: (entry.searches?.latest() ?? []).map(({ text }) => text),
-    apps: new Map(
-      [...entry.apps].map(([namespace, list]) => [
-        namespace,
-        list.latest().map(({ bytes }) => bytes?.slice() ?? new Uint8Array(0)),
-      ]),
-    ),
+    signals: signalsOf([...base, entry]),
+    hints: hintsOf(base, entry),
+    annotations: [
+      ...inOrder(base.map(({ annotations }) => annotations)),
+      ...(entry.annotations?.latest() ?? []),
+    ].map(({ text, about }) => (about === undefined ? { text } : { text, entity: about })),
+    searches: [...inOrder(base.map(({ searches }) => searches)), ...(entry.searches?.latest() ?? [])]
+      .slice(-SEARCH_COUNT_MAX)
+      .map(({ text }) => text),
+    apps: appsOf(base, entry),
     conflicts: {
       starts: Math.max(0, entry.starts.length - 1),
       operations: [...entry.conflicts].sort(),
@@ -93,15 +99,49 @@ export function sessionStateOf(entry: SessionEntry): SessionState {
   };
 }
 
-function signalsOf(entry: SessionEntry): Map<string, Map<string, SignalState>> {
-  const signals = new Map<string, Map<string, SignalState>>();
-  for (const [entity, sums] of entry.signals) {
-    const states = new Map<string, SignalState>();
-    for (const [signal, sum] of sums) {
-      const copy = sum.copy();
-      states.set(signal, { count: copy.count, weight: copy.weight, score: (nowMs) => copy.score(nowMs) });
-    }
-    signals.set(entity, states);
+function hintsOf(base: readonly CarriedPart[], entry: SessionEntry): Map<string, string> {
+  const hints = new Map<string, string>();
+  const carried = base.flatMap((part) =>
+    [...part.hints].map(([key, { stamp, text }]) => ({ key, stamp, text })),
+  );
+  for (const { key, text } of inOrder([carried])) hints.set(key, text);
+  for (const [key, list] of entry.hints) hints.set(key, list.effects.at(-1)?.text ?? "");
+  return hints;
+}
+
+function appsOf(base: readonly CarriedPart[], entry: SessionEntry): Map<string, Uint8Array[]> {
+  const apps = new Map<string, Uint8Array[]>();
+  for (const namespace of new Set([...base, entry].flatMap((part) => [...part.apps.keys()]))) {
+    const carried = inOrder(base.map((part) => part.apps.get(namespace) ?? []));
+    const own = entry.apps.get(namespace)?.latest() ?? [];
+    apps.set(
+      namespace,
+      [...carried, ...own].slice(-APP_COUNT_MAX).map(({ bytes }) => bytes?.slice() ?? new Uint8Array(0)),
+    );
   }
-  return signals;
+  return apps;
+}
+
+function signalsOf(parts: readonly Pick<CarriedPart, "signals">[]): Map<string, Map<string, SignalState>> {
+  const total = new Map<string, Map<string, SignalSums>>();
+  for (const [entity, sums] of parts.flatMap(({ signals }) => [...signals])) {
+    const copies = total.get(entity) ?? new Map<string, SignalSums>();
+    total.set(entity, copies);
+    for (const [signal, sum] of sums) {
+      const copy = copies.get(signal);
+      if (copy === undefined) copies.set(signal, sum.copy());
+      else copy.addAll(sum);
+    }
+  }
+  return new Map(
+    [...total].map(([entity, sums]) => [
+      entity,
+      new Map(
+        [...sums].map(([signal, sum]) => [
+          signal,
+          { count: sum.count, weight: sum.weight, score: (nowMs: number) => sum.score(nowMs) },
+        ]),
+      ),
+    ]),
+  );
 }

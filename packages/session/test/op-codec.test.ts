@@ -14,7 +14,7 @@ import {
   TEXT_BYTES_MAX,
 } from "../src/index.ts";
 import { hex, opBytes } from "./history.ts";
-import { SAMPLES } from "./ops.ts";
+import { FORK_SAMPLES, SAMPLES } from "./ops.ts";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden/op-v1.json", import.meta.url), "utf8")) as Record<
   string,
@@ -41,7 +41,7 @@ function plain(part: object): object {
   return "metadata" in part ? { ...part, metadata: { ...(part.metadata as object) } } : { ...part };
 }
 
-for (const [name, op] of Object.entries(SAMPLES)) {
+for (const [name, op] of Object.entries({ ...SAMPLES, ...FORK_SAMPLES })) {
   test(`CORE-13 golden bytes of ${name}`, () => {
     expect(hex(opBytes(op))).toBe(GOLDEN[name]);
     expect(read(Uint8Array.from(Buffer.from(GOLDEN[name]!, "hex")))).toEqual(op);
@@ -51,7 +51,7 @@ for (const [name, op] of Object.entries(SAMPLES)) {
 test("every kind has golden bytes, and no number is used twice", () => {
   const codes = Object.values(OP_KIND_CODE);
   expect(new Set(codes).size).toBe(codes.length);
-  const kinds = new Set(Object.values(SAMPLES).map(({ kind }) => kind));
+  const kinds = new Set(Object.values({ ...SAMPLES, ...FORK_SAMPLES }).map(({ kind }) => kind));
   for (const code of codes) if (opKindOf(code) !== undefined) expect(kinds).toContain(opKindOf(code));
 });
 

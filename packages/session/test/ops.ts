@@ -1,3 +1,5 @@
+import { logId, nobleHasher, SignalSums } from "@tidemark/core";
+import { carriedDigest, encodeCarried } from "../src/carried-state.ts";
 import type { Op } from "../src/index.ts";
 
 const header = {
@@ -83,5 +85,52 @@ export const SAMPLES: Readonly<Record<string, Op>> = {
     kind: "app",
     clear: { namespace: "chat" },
     sealed: { bytes: new Uint8Array(200).fill(7) },
+  },
+};
+
+const sums = (() => {
+  const sum = new SignalSums({ halfLifeMs: 7 * 24 * 60 * 60 * 1000, windows: false });
+  sum.add(1.25, 1_790_000_000_000);
+  return sum;
+})();
+const carried = encodeCarried([
+  {
+    session: "s-0",
+    stamp: header.stamp,
+    lanes: [{ bytes: Uint8Array.from([1, 1, 0, 128, 29, 177, 106]), ranges: [{ from: 1, to: 6 }] }],
+    signals: new Map([["item-42", new Map([["save", sums]])]]),
+    hints: new Map([["size", { stamp: header.stamp, text: "m" }]]),
+    annotations: [
+      { stamp: header.stamp, text: "likes linen" },
+      { stamp: header.stamp, text: "too long", about: "item-42" },
+    ],
+    searches: [{ stamp: header.stamp, text: "linen shirt" }],
+    apps: new Map([["chat", [{ stamp: header.stamp, bytes: Uint8Array.from([0, 255, 1]) }]]]),
+  },
+]);
+const people = { user: "ann", agent: "shopper", metadata: { plan: "pro" } };
+const brought = { digest: carriedDigest(nobleHasher, carried), state: carried };
+
+/** What begins a session that carries another: a fold of version 1 does not know these kinds. */
+export const FORK_SAMPLES: Readonly<Record<string, Op>> = {
+  fork: {
+    ...header,
+    session: "s-fork",
+    operation,
+    kind: "fork",
+    clear: {
+      policy: "default",
+      policyVersion: 3,
+      vector: [{ log: logId(1, 0, 1_790_000_000, "sessions"), lsn: 300 }],
+      parents: ["s-0"],
+    },
+    sealed: { ...people, ...brought },
+  },
+  merge: {
+    ...header,
+    session: "s-merge",
+    kind: "merge",
+    clear: { policy: "", policyVersion: 0, vector: [], parents: ["s-0", "s-1"] },
+    sealed: { ...people, ...brought },
   },
 };
