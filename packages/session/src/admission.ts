@@ -106,7 +106,13 @@ export class SessionAdmission<Outcome = unknown> {
       this.#clock.checkIngest(request.eventTimeMs, "an event time");
     }
     const draft = this.#draft(
-      { session, request, operation, user: fork?.content.sealed.user ?? this.#userOf(session, request), fork: fork?.content },
+      {
+        session,
+        request,
+        operation,
+        user: fork?.content.sealed.user ?? this.#userOf(session, request),
+        fork: fork?.content,
+      },
       request.kind,
     );
     return { type: "accepted", draft };

@@ -118,9 +118,7 @@ export class FoldEffects {
     const own = this.#sums();
     if (compareBytes(carriedDigest(hasher, state), digest) !== 0) return false;
     return decodeCarried(state).every((part) =>
-      [...part.signals.values()].every((sums) =>
-        [...sums.values()].every((sum) => own.sameOptions(sum)),
-      ),
+      [...part.signals.values()].every((sums) => [...sums.values()].every((sum) => own.sameOptions(sum))),
     );
   }
 
