@@ -16,6 +16,10 @@ export type ReplicationErrorCode =
   | "NOT_READY"
   /** Two lists of members disagree. */
   | "MEMBERSHIP_MISMATCH"
+  /** A list of members does not follow the one in force: its version, a reused id, a forgotten one. */
+  | "MEMBERSHIP_REFUSED"
+  /** This region was away for too long or was removed: it ships what it has, and serves nothing until it is back. */
+  | "FENCED"
   /** No member answered a question within its time. */
   | "NO_MEMBER_ANSWERED"
   /** A position names a region nobody knows, or more of this region's own log than was ever written. */

@@ -13,6 +13,7 @@ export * from "./join-cluster.ts";
 export * from "./limits.ts";
 export * from "./log-receiver.ts";
 export * from "./logger.ts";
+export * from "./membership-change.ts";
 export * from "./membership.ts";
 export { openReplication } from "./open-replication.ts";
 export * from "./poison.ts";

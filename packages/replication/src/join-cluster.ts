@@ -24,7 +24,7 @@ export interface JoinClusterOptions extends FrameKeys {
 /**
  * Learns the seed of the cluster from its members: each is asked once, the first answer counts.
  *
- * @returns the list of members with its seed.
+ * @returns the list of members with its seed: theirs, if it is a later one that has a place for this region.
  * @throws {@link ReplicationError} `MEMBERSHIP_MISMATCH` with both lists when names, ids or versions differ,
  * `NO_MEMBER_ANSWERED` (retryable) when nobody did.
  */
@@ -43,7 +43,7 @@ export async function joinCluster(options: JoinClusterOptions): Promise<Membersh
   });
   try {
     const theirs = await Promise.any(asked);
-    requireSameMembers(members, theirs);
+    requireSameMembers(members, theirs, self);
     return theirs;
   } catch (error) {
     signal?.throwIfAborted();

@@ -28,6 +28,17 @@ export interface Membership {
   readonly shards: number;
   /** Which slot belongs to which shard. @defaultValue `ShardRouter.hash(shards)` */
   readonly router?: ShardRouter;
+  /** Who was a member once: their ids go to nobody else. @defaultValue nobody */
+  readonly removed?: ReadonlyMap<RegionId, RemovedRegion>;
+  /** The version at which a member came, or came back. @defaultValue each with the first list */
+  readonly since?: ReadonlyMap<RegionId, number>;
+}
+
+/** A region that is no member any more. */
+export interface RemovedRegion {
+  readonly name: string;
+  /** The version of the list that left it out. */
+  readonly version: number;
 }
 
 /** The slot map in force. */
@@ -46,6 +57,10 @@ export function routerOf(membership: Membership): ShardRouter {
  * | u16 | `shards` | |
  * | text | slot map | canonical text of the router |
  * | varint | count of regions | then, sorted by id: u16 id, text name |
+ * | varint | count of `removed` | then, sorted by id: u16 id, u32 version, text name |
+ * | varint | count of `since` | then, sorted by id: u16 id, u32 version |
+ *
+ * A list without `removed` and `since` ends before their counts.
  *
  * @throws `RangeError` if an id is used twice.
  */
@@ -67,7 +82,24 @@ export function encodeMembership(membership: Membership): Uint8Array {
     writer.u16(id);
     writer.text(name);
   }
+  const { removed = new Map<RegionId, RemovedRegion>(), since = new Map<RegionId, number>() } = membership;
+  if (removed.size === 0 && since.size === 0) return writer.take();
+  writer.varint(removed.size);
+  for (const [id, { name, version }] of byId(removed)) {
+    writer.u16(id);
+    writer.u32(version);
+    writer.text(name);
+  }
+  writer.varint(since.size);
+  for (const [id, version] of byId(since)) {
+    writer.u16(id);
+    writer.u32(version);
+  }
   return writer.take();
+}
+
+function byId<Value>(map: ReadonlyMap<RegionId, Value>): [RegionId, Value][] {
+  return [...map].toSorted(([a], [b]) => a - b);
 }
 
 /** The inverse of {@link encodeMembership}. @throws {@link ReplicationError} `MESSAGE_MALFORMED`. */
@@ -91,9 +123,45 @@ export function decodeMembership(bytes: Uint8Array): Membership {
       if (regions.has(name)) reader.fail("Cannot accept a region named twice");
       regions.set(name, regionId(id));
     }
-    reader.finish();
-    return { version, regions, seed, shards, router };
+    const list = { version, regions, seed, shards, router };
+    if (reader.remaining === 0) return list;
+    return { ...list, ...readPast(reader, list) };
   });
+}
+
+/** The optional end of a list: who went, and since when who is there. */
+function readPast(
+  reader: ByteReader,
+  { version, regions }: Pick<Membership, "version" | "regions">,
+): Required<Pick<Membership, "removed" | "since">> {
+  const members = new Set(regions.values());
+  const readVersion = (): number => {
+    const at = reader.u32();
+    if (at > version) reader.fail("Cannot accept a change of a later version than the list");
+    return at;
+  };
+  const removed = new Map<RegionId, RemovedRegion>();
+  let before = -1;
+  for (let count = reader.count(7); count > 0; count--) {
+    const id = regionId(reader.u16());
+    if (id <= before) reader.fail("Cannot accept removed regions out of order");
+    if (members.has(id)) reader.fail("Cannot accept a region that is a member and removed");
+    before = id;
+    const at = readVersion();
+    removed.set(id, { name: reader.text(REGION_NAME_BYTES_MAX), version: at });
+  }
+  const since = new Map<RegionId, number>();
+  before = -1;
+  for (let count = reader.count(6); count > 0; count--) {
+    const id = regionId(reader.u16());
+    if (id <= before) reader.fail("Cannot accept members out of order");
+    if (!members.has(id)) reader.fail("Cannot accept a version since which no member is there");
+    before = id;
+    since.set(id, readVersion());
+  }
+  if (removed.size === 0 && since.size === 0) reader.fail("Cannot accept an end of a list that says nothing");
+  reader.finish();
+  return { removed, since };
 }
 
 /** 16 bytes that two members compare to know that they hold the same list. */
@@ -112,12 +180,28 @@ export function formatMembership(membership: Pick<Membership, "version" | "regio
   return `v${membership.version} ${regions.map(([name, id]) => `${name}=${id}`).join(", ")}`;
 }
 
-/** The fence of a joiner: names and ids must be the same. @throws {@link ReplicationError} `MEMBERSHIP_MISMATCH`. */
+/** The name of an id, in a list or in its past. */
+export function nameOf(
+  { regions, removed }: Pick<Membership, "regions" | "removed">,
+  id: RegionId,
+): string | undefined {
+  for (const [name, other] of regions) if (other === id) return name;
+  return removed?.get(id)?.name;
+}
+
+/**
+ * The fence of a joiner: names and ids must be the same, or those of a later list in which it still has its place.
+ *
+ * @throws {@link ReplicationError} `MEMBERSHIP_MISMATCH`.
+ */
 export function requireSameMembers(
   ours: Pick<Membership, "version" | "regions">,
   theirs: Pick<Membership, "version" | "regions">,
+  self?: RegionId,
 ): void {
   const [a, b] = [formatMembership(ours), formatMembership(theirs)];
-  if (a !== b)
-    throw new ReplicationError("MEMBERSHIP_MISMATCH", `Lists of members differ: here ${a}; there ${b}`);
+  if (a === b) return;
+  const later = self !== undefined && theirs.version > ours.version;
+  if (later && nameOf({ regions: theirs.regions }, self) === nameOf({ regions: ours.regions }, self)) return;
+  throw new ReplicationError("MEMBERSHIP_MISMATCH", `Lists of members differ: here ${a}; there ${b}`);
 }
