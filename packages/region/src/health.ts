@@ -2,8 +2,8 @@ import type { ReplicationHealth } from "@tidemark/replication";
 
 /** What an operator asks a region first. Plain data; no session or user is named in it. */
 export interface RegionHealth {
-  /** `joining`: a new directory that has not reached a member's head. `degraded`: a member or the medium is out of reach, or something below says why. */
-  readonly status: "ready" | "joining" | "degraded" | "closed";
+  /** `joining`: a new directory that has not reached a member's head. `fenced`: back after a removal, on its way. `removed`: no member any more. `degraded`: a member or the medium is out of reach, or something below says why. */
+  readonly status: "ready" | "joining" | "fenced" | "removed" | "degraded" | "closed";
   /** What is wrong, a sentence each. */
   readonly reasons: readonly string[];
   readonly role: "member" | "follower";

@@ -14,6 +14,7 @@ export class AckSchedule {
   #soon: boolean = false;
   #sending: Promise<void> | undefined;
   #closed: boolean = false;
+  #started: boolean = false;
 
   /** @param send - Sends one ack; it never rejects. */
   constructor(options: {
@@ -32,6 +33,14 @@ export class AckSchedule {
 
   /** Begins with an ack at once. */
   start(): void {
+    this.#started = true;
+    this.#flush();
+  }
+
+  /** Something but the vector changed that the others should hear of soon. */
+  now(): void {
+    if (!this.#started) return;
+    this.#records += this.#limits.ackRecords;
     this.#flush();
   }
 

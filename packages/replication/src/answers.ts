@@ -4,7 +4,7 @@ import type { Ack } from "./ack.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Frame, FrameCodec } from "./frame.ts";
 import type { ReplicationLogger } from "./logger.ts";
-import type { Membership } from "./membership.ts";
+import type { MembershipInForce } from "./membership-in-force.ts";
 import { encodeReply, type Refusal, type Reply } from "./reply.ts";
 import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
 
@@ -12,8 +12,9 @@ import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
 export interface AnswersOptions {
   readonly codec: FrameCodec;
   readonly wal: Wal;
-  readonly membership: Membership;
-  readonly membershipDigest: Uint8Array;
+  readonly membership: MembershipInForce;
+  /** The digest of the list this region agrees to. */
+  readonly agreedDigest: () => Uint8Array;
   /** Bytes of batches that fit a reply. */
   readonly rangeBytes: number;
   readonly isPeer: (region: RegionId) => boolean;
@@ -42,15 +43,17 @@ export class Answers {
   }
 
   async #reply(frame: Frame, request: Request): Promise<Reply> {
-    const { membership, membershipDigest, isPeer, told, ack, certificate } = this.#options;
-    if (request.kind === "membership") return { kind: "membership", membership };
-    if (!frame.ofCluster || !isPeer(frame.region)) return refuse(request, "not-a-member");
+    const { membership, agreedDigest, isPeer, told, ack, certificate } = this.#options;
+    if (request.kind === "membership") return { kind: "membership", membership: membership.list };
+    // Who was removed may still say what it holds: its own records are fetched.
+    const departed = request.kind === "vectors" && membership.list.removed?.has(frame.region) === true;
+    if (!frame.ofCluster || !(isPeer(frame.region) || departed)) return refuse(request, "not-a-member");
     switch (request.kind) {
       case "range":
         return this.#range(request);
       case "vectors":
         told(frame.region, request.membershipDigest, request.ack);
-        return { kind: "vectors", membershipDigest, ack: ack() };
+        return { kind: "vectors", membershipDigest: agreedDigest(), ack: ack() };
       case "digests":
         return request.slots.length > 0
           ? refuse(request, "unsupported")

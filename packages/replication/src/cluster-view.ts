@@ -2,11 +2,13 @@ import { formatLogId, type LogId, type RegionId } from "@tidemark/core";
 import type { Transport } from "@tidemark/transport";
 import type { Log, Timers, Wal } from "@tidemark/wal";
 import type { Applier } from "./applier.ts";
+import type { Fence } from "./fence.ts";
 import type { FrameCodec } from "./frame.ts";
 import type { LogHealth, PeerState, ReplicationHealth } from "./health.ts";
 import type { LagClock } from "./lag-clock.ts";
 import type { ReplicationLimits } from "./limits.ts";
-import { formatMembership, type Membership } from "./membership.ts";
+import { formatMembership } from "./membership.ts";
+import type { MembershipInForce } from "./membership-in-force.ts";
 import type { OwnLogs } from "./own-logs.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
 import type { PoisonBox } from "./poison.ts";
@@ -22,7 +24,8 @@ export interface ClusterViewOptions {
   readonly transport: Transport;
   readonly timers: Timers;
   readonly limits: ReplicationLimits;
-  readonly membership: Membership;
+  readonly membership: MembershipInForce;
+  readonly fence: Fence;
   readonly codec: FrameCodec;
   readonly poison: PoisonBox;
   readonly state: ReplicationState;
@@ -66,11 +69,12 @@ export class ClusterView {
   }
 
   health(state: { readonly joining: boolean; readonly closed: boolean }): ReplicationHealth {
-    const { transport, codec, membership, poison, receiver, diverged } = this.#options;
+    const { transport, codec, membership, fence, poison, receiver, diverged } = this.#options;
     const peers = this.peers();
     const logs = this.#logs();
     const report = poison.report();
     const reasons = [
+      ...(fence.closed ? [`FENCED: ${fence.reason()}`] : []),
       ...(transport.status.state === "ready"
         ? []
         : [`The medium is ${transport.status.state}: ${transport.status.reason ?? "no reason given"}`]),
@@ -85,15 +89,21 @@ export class ClusterView {
     return {
       state: state.closed
         ? "closed"
-        : state.joining
-          ? "joining"
-          : reasons.length === 0
-            ? "ready"
-            : "degraded",
+        : fence.closed
+          ? fence.state.stage === "removed"
+            ? "removed"
+            : "fenced"
+          : state.joining
+            ? "joining"
+            : reasons.length === 0
+              ? "ready"
+              : "degraded",
       reasons,
       transport: transport.status,
       authentication: codec.authentication,
-      membershipVersion: membership.version,
+      membershipVersion: membership.list.version,
+      removed: [...(membership.list.removed ?? [])].map(([region, removed]) => ({ region, ...removed })),
+      fence: fence.state.stage,
       peers,
       logs,
       forks,
@@ -103,12 +113,13 @@ export class ClusterView {
   }
 
   #complaints(peer: PeerState): string[] {
-    const { membership } = this.#options;
+    const membership = this.#options.membership.list;
     if (peer.sameMembers === false) {
       const theirs = peer.theirMembers ?? "unknown";
       return [`MEMBERSHIP_MISMATCH with ${peer.name}: here ${formatMembership(membership)}; there ${theirs}`];
     }
     const version = this.#options.peers.get(peer.region)?.ack?.membershipVersion;
+    if (version === 0 && membership.version > 0) return [`${peer.name} is fenced: it does not serve yet`];
     if (version !== undefined && version !== membership.version) {
       return [`${peer.name} acks under version ${version} of the list of members, not ${membership.version}`];
     }

@@ -1,7 +1,7 @@
 import { shardId, type Channel, type LogId, type RegionId, type ShardId } from "@tidemark/core";
 import type { Wal } from "@tidemark/wal";
 import { ReplicationError } from "./errors.ts";
-import type { Membership } from "./membership.ts";
+import type { MembershipInForce } from "./membership-in-force.ts";
 import type { PeerTable } from "./peer-table.ts";
 import type { ReplicationState } from "./replication-state.ts";
 
@@ -72,7 +72,8 @@ export class Coverage {
     for (const position of need) {
       const id = this.#log(position);
       const known =
-        [...membership.regions.values()].includes(position.region) ||
+        [...membership.list.regions.values()].includes(position.region) ||
+        membership.list.removed?.has(position.region) === true ||
         wal.logs().some((log) => log.id.region === position.region) ||
         peers.highestEpoch(position.region) > 0;
       if (!known) throw unknown(id, position, `region ${position.region} is not known here`);
@@ -101,7 +102,7 @@ export class Coverage {
 /** What {@link Coverage} looks at. */
 export interface CoverageOptions {
   readonly self: RegionId;
-  readonly membership: Membership;
+  readonly membership: MembershipInForce;
   readonly state: ReplicationState;
   readonly peers: PeerTable;
   readonly wal: Wal;

@@ -4,7 +4,9 @@ import type { Ack } from "./ack.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
-import { formatMembership, type Membership } from "./membership.ts";
+import { judgeMembership } from "./membership-change.ts";
+import { formatMembership } from "./membership.ts";
+import type { MembershipInForce } from "./membership-in-force.ts";
 import type { OwnLogs } from "./own-logs.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
 import type { Receiver } from "./receiver.ts";
@@ -14,8 +16,9 @@ import type { Stability } from "./stability.ts";
 /** What {@link Exchange} works with. */
 export interface ExchangeOptions {
   readonly self: RegionId;
-  readonly membership: Membership;
-  readonly membershipDigest: Uint8Array;
+  readonly membership: MembershipInForce;
+  /** The digest of the list this region agrees to. */
+  readonly agreedDigest: () => Uint8Array;
   readonly wal: Wal;
   readonly timers: Timers;
   readonly logger: ReplicationLogger;
@@ -31,11 +34,17 @@ export interface ExchangeOptions {
   readonly heard: (peer: Peer) => void;
 }
 
+/** A peer is not asked for its list more often than this. */
+const LEARN_PAUSE_MS = 250;
+
 /** Tells and learns who holds what: by acks as they come, by exchanging vectors on every (re)connect. */
 export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #underWay: Map<RegionId, { readonly done: Promise<void>; readonly abort: AbortController }> =
     new Map();
+
+  /** When each peer was last asked for its list. */
+  readonly #learnedFrom: Map<RegionId, number> = new Map();
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -46,6 +55,7 @@ export class Exchange {
     const { peers, stability, logger, timers } = this.#options;
     const peer = peers.get(region);
     if (peer === undefined) return;
+    if (ack.membershipVersion > this.#options.membership.list.version) this.#learn(region);
     if (peer.ack !== undefined && peer.ack.membershipVersion !== ack.membershipVersion) {
       peer.agrees = undefined;
       logger.warn(
@@ -63,10 +73,15 @@ export class Exchange {
 
   /** A peer told its vector with a question, or in answer to ours. */
   async told(region: RegionId, membershipDigest: Uint8Array, ack: Ack): Promise<void> {
-    const { peers, ownLogs, self, membership } = this.#options;
+    const { peers, ownLogs, self } = this.#options;
+    const membership = this.#options.membership.list;
     const peer = peers.get(region);
-    if (peer === undefined) return;
-    const agrees = equalBytes(membershipDigest, this.#options.membershipDigest);
+    if (peer === undefined) {
+      const removed = membership.removed?.get(region);
+      if (removed !== undefined) this.#want(peers.departed(region, removed.name, ack.vector).reported, true);
+      return;
+    }
+    const agrees = equalBytes(membershipDigest, this.#options.agreedDigest());
     const sameVersion = ack.membershipVersion === membership.version;
     if (!agrees && sameVersion && peer.agrees !== false) void this.#mismatch(peer);
     if (agrees && peer.agrees === false)
@@ -102,13 +117,15 @@ export class Exchange {
   #with(region: RegionId): void {
     const earlier = this.#underWay.get(region);
     if ((earlier !== undefined && !earlier.abort.signal.aborted) || this.#options.link.signal.aborted) return;
-    const { link, membershipDigest, ack } = this.#options;
+    const { link, agreedDigest, ack } = this.#options;
     const abort = new AbortController();
     const exchange = async (): Promise<void> => {
       try {
-        const question = { kind: "vectors", membershipDigest, ack: ack() } as const;
+        const question = { kind: "vectors", membershipDigest: agreedDigest(), ack: ack() } as const;
         const reply = await link.ask(region, question, { signal: abort.signal });
         if (reply.kind === "vectors") await this.told(region, reply.membershipDigest, reply.ack);
+        // Its list may be a later one, without this region.
+        if (reply.kind === "refused" && reply.refusal === "not-a-member") this.#learn(region);
       } catch {
         // Unreachable: the next change of status, heartbeat or ack heard of it tries again.
       }
@@ -154,12 +171,39 @@ export class Exchange {
     return digest ?? new Uint8Array(0);
   }
 
+  /** Somebody has a list of a higher version: if it follows ours, it is ours as well. */
+  #learn(region: RegionId): void {
+    const { link, logger, membership, timers } = this.#options;
+    const now = timers.now();
+    const before = this.#learnedFrom.get(region);
+    if (link.signal.aborted || (before !== undefined && now - before < LEARN_PAUSE_MS)) return;
+    this.#learnedFrom.set(region, now);
+    const learn = async (): Promise<void> => {
+      const reply = await link.ask(region, { kind: "membership" });
+      if (reply.kind !== "membership" || reply.membership.version <= membership.list.version) return;
+      await membership.take(reply.membership);
+    };
+    learn().catch((error: unknown) => {
+      if (!link.signal.aborted)
+        logger.warn({ peer: region, err: error }, "A peer's later list of members was not taken");
+    });
+  }
+
   async #mismatch(peer: Peer): Promise<void> {
     const { link, logger, membership, stability } = this.#options;
     stability.distrust(peer.region);
     try {
       const reply = await link.ask(peer.region, { kind: "membership" });
-      if (reply.kind === "membership") peer.theirs = reply.membership;
+      if (reply.kind === "membership") {
+        peer.theirs = reply.membership;
+        const verdict = judgeMembership(membership.list, reply.membership);
+        // The same members, and another memory of how it came to them: both take what they know together.
+        if (verdict.kind !== "differs") {
+          await membership.take(reply.membership);
+          if (verdict.kind === "merge") this.withAll("all");
+          return;
+        }
+      }
     } catch {
       // Its list stays unknown; that it is another one is known.
     }
@@ -167,7 +211,7 @@ export class Exchange {
       {
         code: "MEMBERSHIP_MISMATCH",
         peer: peer.region,
-        ours: formatMembership(membership),
+        ours: formatMembership(membership.list),
         theirs: peer.theirs === undefined ? undefined : formatMembership(peer.theirs),
       },
       "A peer holds another list of members of the same version: nothing becomes stable until they agree",

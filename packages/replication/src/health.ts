@@ -1,5 +1,6 @@
 import type { LogId, RegionId } from "@tidemark/core";
 import type { TransportStatus } from "@tidemark/transport";
+import type { FenceState } from "./fenced-return.ts";
 import type { PoisonReport } from "./poison.ts";
 import type { ForkEvidence } from "./receiver.ts";
 
@@ -42,14 +43,21 @@ export interface PeerState {
 
 /** What is going on, for people and probes. */
 export interface ReplicationHealth {
-  /** `joining`: a new directory that has not reached the head of a member. */
-  readonly state: "joining" | "ready" | "degraded" | "closed";
+  /**
+   * `joining`: a new directory that has not reached the head of a member. `fenced`: back after too long, or removed,
+   * see `fence`. `removed`: no member, and everything it wrote is at one.
+   */
+  readonly state: "joining" | "fenced" | "removed" | "ready" | "degraded" | "closed";
   /** What is wrong, a sentence each. */
   readonly reasons: readonly string[];
   readonly transport: TransportStatus;
   /** `accept-unsigned`: a key is being turned on. */
   readonly authentication: "none" | "accept-unsigned" | "required";
   readonly membershipVersion: number;
+  /** Who was a member once, and the version of the list that left it out. */
+  readonly removed: readonly { readonly region: RegionId; readonly name: string; readonly version: number }[];
+  /** How far this region is on its way back; `open` when it never was away. */
+  readonly fence: FenceState["stage"];
   readonly peers: readonly PeerState[];
   readonly logs: readonly LogHealth[];
   readonly forks: readonly ForkEvidence[];

@@ -76,6 +76,7 @@ export class Link {
    * Hears a subject until the link closes, whatever happens to subscriptions.
    *
    * @param from - The only region whose frames belong there.
+   * @param ending - Ends the listening before the link does.
    * @returns Resolves after the first attempt, so that questions asked afterwards leave no window.
    */
   listen(
@@ -83,9 +84,10 @@ export class Link {
     from: RegionId,
     kind: FrameKind,
     hear: (frame: Frame) => Promise<void> | void,
+    ending: AbortController = new AbortController(),
   ): Promise<void> {
     return new Promise((attempted) => {
-      this.#loop(async (backoff, signal) => {
+      const run = async (backoff: Backoff, signal: AbortSignal): Promise<void> => {
         try {
           const subscription = await this.#options.transport.subscribe(subject, { signal });
           attempted();
@@ -98,7 +100,8 @@ export class Link {
         } finally {
           attempted();
         }
-      });
+      };
+      this.#loop(run, ending);
     });
   }
 
@@ -207,10 +210,12 @@ export class Link {
   }
 
   /** Runs something again and again, with growing pauses, until the link closes. */
-  #loop(run: (backoff: Backoff, signal: AbortSignal) => Promise<void>): void {
+  #loop(
+    run: (backoff: Backoff, signal: AbortSignal) => Promise<void>,
+    ending: AbortController = new AbortController(),
+  ): void {
     const { timers, limits, logger } = this.#options;
     const backoff = new Backoff(timers, limits.retryMs);
-    const ending = new AbortController();
     const { signal } = ending;
     if (this.signal.aborted) ending.abort(this.signal.reason);
     const loop = async (): Promise<void> => {

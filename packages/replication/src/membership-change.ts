@@ -55,7 +55,15 @@ export function nextMembership(current: Membership, change: MembershipChange): M
     if (!before.has(id)) since.set(id, version);
   }
   const { seed, shards, router } = current;
-  const next = { version, regions, removed, since, seed, shards, ...(router === undefined ? {} : { router }) };
+  const next = {
+    version,
+    regions,
+    removed,
+    since,
+    seed,
+    shards,
+    ...(router === undefined ? {} : { router }),
+  };
   const verdict = judgeMembership(current, next);
   if (verdict.kind === "refused") throw refused(verdict.why);
   return next;

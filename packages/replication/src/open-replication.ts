@@ -1,5 +1,5 @@
 import { formatLogId, shardId, type Channel, type RegionId } from "@tidemark/core";
-import { decodeAck, encodeAck, type Ack } from "./ack.ts";
+import { encodeAck, type Ack } from "./ack.ts";
 import { AckSchedule } from "./ack-schedule.ts";
 import { Answers } from "./answers.ts";
 import { Applier } from "./applier.ts";
@@ -7,12 +7,14 @@ import { certify } from "./certificate.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { Coverage } from "./coverage.ts";
 import { Exchange } from "./exchange.ts";
+import { Fence } from "./fence.ts";
 import { FRAME_OVERHEAD_BYTES, FrameCodec } from "./frame.ts";
 import { LagClock } from "./lag-clock.ts";
 import { DEFAULT_REPLICATION_LIMITS } from "./limits.ts";
 import { Link } from "./link.ts";
 import { SILENT_LOGGER } from "./logger.ts";
-import { clusterIdOf, membershipDigest } from "./membership.ts";
+import { MembershipInForce, NO_MEMBERSHIP_DIGEST } from "./membership-in-force.ts";
+import { clusterIdOf, routerOf, type Membership } from "./membership.ts";
 import { OwnLogs } from "./own-logs.ts";
 import { PeerTable, type Peer } from "./peer-table.ts";
 import { PoisonBox } from "./poison.ts";
@@ -24,7 +26,8 @@ import type { OpenReplicationOptions, Replication } from "./replication.ts";
 import { ReplicationState } from "./replication-state.ts";
 import { RANGE_REPLY_OVERHEAD_BYTES } from "./reply.ts";
 import { Stability } from "./stability.ts";
-import { ackSubject, frameSubject } from "./subject.ts";
+import { ackSubject } from "./subject.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { WaitSet } from "./wait-set.ts";
 import { WalShipper } from "./wal-shipper.ts";
 
@@ -42,7 +45,6 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     transport,
     hasher,
     self,
-    membership,
     timers,
     role = "member",
     logger = SILENT_LOGGER,
@@ -54,19 +56,26 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const foldVersion = Math.min(...[...channels.values()].map((replicated) => replicated.foldVersion));
   const freshDirectory = options.bootstrap !== true && (options.joining ?? wal.logs().length === 0);
 
-  const peers = new PeerTable(membership, self);
-  const others = peers.regions();
+  const membership = new MembershipInForce({
+    hasher,
+    logger,
+    list: options.membership,
+    changed: (list) => membersChanged(list),
+    ...(options.promised === undefined ? {} : { promised: options.promised }),
+    ...(options.membershipStore === undefined ? {} : { store: options.membershipStore }),
+  });
+  const peers = new PeerTable(membership.list, self, timers.now());
   const state = new ReplicationState(options.applied);
   const stability = new Stability({
     state,
-    others,
-    membershipVersion: membership.version,
+    others: peers.regions(),
+    membershipVersion: membership.list.version,
     foldVersion,
     now: timers.now(),
   });
   const codec = new FrameCodec({
     hasher,
-    clusterId: clusterIdOf(hasher, membership.seed),
+    clusterId: clusterIdOf(hasher, membership.list.seed),
     region: self,
     shard: shardId(0),
     keys: options.clusterKeys ?? [],
@@ -80,24 +89,43 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const lag = new LagClock();
   const shippers = new Map<string, WalShipper>();
   const counts = { recordsApplied: 0, acksSent: 0, acksHeard: 0 };
-  const digest = membershipDigest(hasher, membership);
+  const fence = new Fence({
+    self,
+    wal,
+    peers,
+    state,
+    logger,
+    joinedSince: options.joinedSince ?? membership.list.version,
+    joining: freshDirectory,
+    ...(options.returned === undefined ? {} : { returned: options.returned }),
+    changed: () => {
+      if (replaying) return;
+      // Members that hear of it ask, and are asked, what is held.
+      exchange.withAll("all");
+      acks.now();
+      waits.check();
+    },
+  });
+  // Who is fenced agrees with nobody: its acks are heard, so that its records are fetched, and count for nothing.
+  const agreedDigest = (): Uint8Array => (fence.closed ? NO_MEMBERSHIP_DIGEST : membership.digest);
 
   const currentAck = (): Ack => ({
     epoch: ownLogs.highestEpoch(),
-    membershipVersion: membership.version,
+    membershipVersion: fence.closed ? 0 : membership.list.version,
     foldVersion,
     vector: state.vector(),
   });
   const advance = (): void => {
     if (stability.advance(timers.now()))
       for (const replicated of channels.values()) replicated.stable(stability.frontier);
+    fence.check();
     waits.check();
   };
   const acks = new AckSchedule({
     timers,
     limits,
     send: async () => {
-      if (others.length === 0) return;
+      if (peers.size === 0) return;
       exchange.withAll("unanswered");
       try {
         await link.publish(ackSubject(self), "ack", [encodeAck(currentAck())]);
@@ -126,15 +154,15 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const ownLogs = new OwnLogs({
     wal,
     self,
-    shards: membership.shards,
+    shards: membership.list.shards,
     slotsMoved: options.slotsMoved ?? false,
-    others,
+    others: () => peers.regions(),
     logger,
     wallClock: options.wallClock,
     highestEpochAtPeers: () => peers.highestEpoch(self),
     opened: async (log, shipped) => {
       await applier.attach(log);
-      const followers = others;
+      const followers = peers.regions();
       shippers.set(
         formatLogId(log.id),
         new WalShipper({ log, shipped, followers, link, timers, limits, logger, events, frameBytes }),
@@ -165,7 +193,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const exchange = new Exchange({
     self,
     membership,
-    membershipDigest: digest,
+    agreedDigest,
     wal,
     timers,
     logger,
@@ -182,7 +210,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     codec,
     wal,
     membership,
-    membershipDigest: digest,
+    agreedDigest,
     rangeBytes: transport.capabilities.frameBytesMax - RANGE_REPLY_OVERHEAD_BYTES,
     isPeer: (region) => peers.get(region) !== undefined,
     ack: currentAck,
@@ -192,29 +220,32 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     logger,
   });
 
+  const subscriptions = new Subscriptions({ self, link, receiver, exchange });
+  const membersChanged = (list: Membership): void => {
+    const map = routerOf(list).format();
+    if (map !== slotMap) ownLogs.moveSlots(list.shards);
+    slotMap = map;
+    peers.set(list, timers.now());
+    stability.setMembers(list.version, peers.regions(), timers.now());
+    for (const shipper of shippers.values()) shipper.setFollowers(peers.regions());
+    fence.listed(list);
+    const asked = (): void => {
+      exchange.withAll("all");
+      repair.restart();
+      acks.now();
+    };
+    // Who came is asked once it is listened to: nothing falls between.
+    void subscriptions.set(list).then(asked);
+    advance();
+  };
+  let slotMap = routerOf(membership.list).format();
+
+  fence.listed(membership.list);
   for (const log of wal.logs()) await applier.attach(log);
   replaying = false;
   advance();
 
-  const attempts: Promise<void>[] = [];
-  for (const peer of others) {
-    for (let number = 0; number < membership.shards; number++) {
-      for (const channel of ["signals", "sessions"] as const) {
-        const subject = frameSubject(channel, peer, shardId(number));
-        attempts.push(
-          link.listen(subject, peer, channel, (frame) =>
-            receiver.take(
-              frame.body,
-              (id) => id.region === peer && id.shard === number && id.channel === channel,
-            ),
-          ),
-        );
-      }
-    }
-    attempts.push(
-      link.listen(ackSubject(peer), peer, "ack", (frame) => exchange.acked(peer, decodeAck(frame.body))),
-    );
-  }
+  const listening = subscriptions.set(membership.list);
   link.serve(self, (frame) => answers.answer(frame));
   const stopStatus = transport.onStatus((status) => {
     logger.info({ state: status.state, reason: status.reason }, "The medium changed its state");
@@ -226,7 +257,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   });
   // The first ack asks for vectors as well, after listening began: what is published meanwhile is heard, what
   // was before is in the vectors.
-  void Promise.all(attempts).then(() => acks.start());
+  void listening.then(() => acks.start());
 
   const diverged = new Set<RegionId>();
   const view = new ClusterView({
@@ -235,6 +266,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     timers,
     limits,
     membership,
+    fence,
     codec,
     poison,
     state,
@@ -260,6 +292,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     role,
     freshDirectory,
     hasher,
+    membership,
+    fence,
     channels,
     state,
     stability,

@@ -49,7 +49,7 @@ export interface OwnLogsOptions {
   readonly shards: number;
   /** The slot map is another one than in the last run: no log of that run is continued. @defaultValue false */
   readonly slotsMoved?: boolean;
-  readonly others: readonly RegionId[];
+  readonly others: () => readonly RegionId[];
   readonly logger: ReplicationLogger;
   readonly wallClock: () => number;
   /** The highest epoch of this region that any peer reported. */
@@ -226,7 +226,7 @@ export class OwnLogs {
               durable: candidate.durable,
               resumable: candidate.failed === undefined && this.#resumable(candidate.id),
             },
-      others,
+      others: others(),
       confirmedBy: own.confirmedBy,
       contradicted: own.contradicted,
       highestEpoch: Math.max(this.highestEpoch(), highestEpochAtPeers(), this.#epochTried),

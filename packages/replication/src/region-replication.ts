@@ -15,10 +15,14 @@ import type { ClusterView } from "./cluster-view.ts";
 import type { Coverage, CoverageNeed, CoveragePosition } from "./coverage.ts";
 import { ReplicationError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Fence } from "./fence.ts";
+import type { FenceState } from "./fenced-return.ts";
 import type { FrameKeys } from "./frame.ts";
 import type { Frontier } from "./frontier.ts";
 import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.ts";
 import type { Link } from "./link.ts";
+import type { MembershipInForce } from "./membership-in-force.ts";
+import type { Membership } from "./membership.ts";
 import type { Appended, OwnEncoder, OwnLogs } from "./own-logs.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
 import type { PoisonBox } from "./poison.ts";
@@ -37,6 +41,8 @@ export interface RegionReplicationParts {
   /** A new directory that is not the first of its cluster. */
   readonly freshDirectory: boolean;
   readonly hasher: Hasher;
+  readonly membership: MembershipInForce;
+  readonly fence: Fence;
   readonly channels: ReadonlyMap<Channel, Replicated>;
   readonly state: ReplicationState;
   readonly stability: Stability;
@@ -106,6 +112,7 @@ export class RegionReplication implements Replication {
         },
       );
     }
+    this.#parts.fence.requireOpen();
   }
 
   ownLogs(channel: Channel): LogId[] {
@@ -178,6 +185,19 @@ export class RegionReplication implements Replication {
     if (reply.kind !== "relay") {
       throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} does not write what is handed over`);
     }
+  }
+
+  get membership(): Membership {
+    return this.#parts.membership.list;
+  }
+
+  get fence(): FenceState {
+    return this.#parts.fence.state;
+  }
+
+  async setMembership(list: Membership): Promise<void> {
+    if (this.#closing !== undefined) throw closed();
+    await this.#parts.membership.take(list);
   }
 
   certificate(): Certificate {
@@ -308,7 +328,7 @@ export class RegionReplication implements Replication {
     const repairing = repair.close();
     await link.close();
     await Promise.all([...shipping, repairing, exchange.close()]);
-    await receiver.close();
+    await Promise.all([receiver.close(), this.#parts.fence.close()]);
     applier.close();
   }
 

@@ -3,6 +3,7 @@ import type { Transport } from "@tidemark/transport";
 import type { Timers, Vector, Wal } from "@tidemark/wal";
 import type { Certificate } from "./certificate.ts";
 import type { CoverageNeed, CoveragePosition } from "./coverage.ts";
+import type { FenceState } from "./fenced-return.ts";
 import type { ClusterKey, FrameKeys } from "./frame.ts";
 import type { ReplicationEvents } from "./events.ts";
 import type { Frontier } from "./frontier.ts";
@@ -10,6 +11,7 @@ import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.
 import type { ReplicationLimits } from "./limits.ts";
 import type { ReplicationLogger } from "./logger.ts";
 import type { Membership } from "./membership.ts";
+import type { MembershipPromise, MembershipStore } from "./membership-in-force.ts";
 import type { Replicated } from "./replicated.ts";
 import type { WaitOptions } from "./wait-set.ts";
 
@@ -20,6 +22,14 @@ export interface OpenReplicationOptions {
   readonly hasher: Hasher;
   readonly self: RegionId;
   readonly membership: Membership;
+  /** Keeps lists of members on disk; without it they last as long as this run. */
+  readonly membershipStore?: MembershipStore;
+  /** What was promised to a proposal in an earlier run. */
+  readonly promised?: MembershipPromise;
+  /** The version of the list with which this directory came to the cluster. @defaultValue that of `membership` */
+  readonly joinedSince?: number;
+  /** Notes for good that a region that was removed is back, as a member since this version. */
+  readonly returned?: (since: number) => Promise<void>;
   /** The list gives slots to other shards than in the last run: new epochs are opened. @defaultValue false */
   readonly slotsMoved?: boolean;
   /** The first signs, both are accepted. @defaultValue none: tags show damage only */
@@ -123,6 +133,18 @@ export interface Replication {
     records: readonly Uint8Array[],
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<void>;
+  /** The list of members in force. */
+  readonly membership: Membership;
+  /** How far a region that was removed, or away for too long, is on its way back. */
+  readonly fence: FenceState;
+  /**
+   * Takes another list: it is kept, then who came is listened to and counted, who went is not. It spreads to the
+   * other members by itself.
+   *
+   * @throws ReplicationError `MEMBERSHIP_REFUSED` when it does not follow the one in force, `MEMBERSHIP_MISMATCH` when
+   * it is another one of its version.
+   */
+  setMembership(list: Membership): Promise<void>;
   certificate(): Certificate;
   /** Asks a peer for its certificate and compares: equal vectors with unequal digests are `DIVERGED`, in health. */
   requestCertificate(

@@ -30,7 +30,7 @@ export class Stability {
   readonly #members: Map<RegionId, Member> = new Map();
   readonly #frontier: MovingFrontier = new MovingFrontier();
   readonly #foldVersion: number;
-  readonly #version: number;
+  #version: number;
 
   constructor(options: {
     readonly state: ReplicationState;
@@ -43,14 +43,25 @@ export class Stability {
     this.#state = options.state;
     this.#version = options.membershipVersion;
     this.#foldVersion = options.foldVersion;
-    for (const region of options.others) {
+    this.setMembers(options.membershipVersion, options.others, options.now);
+  }
+
+  /**
+   * Another list is in force. What was acked under the one before counts no more, also of those who stay; what is
+   * stable stays so.
+   */
+  setMembers(version: number, others: readonly RegionId[], now: number): void {
+    this.#version = version;
+    for (const region of this.#members.keys()) if (!others.includes(region)) this.#members.delete(region);
+    for (const region of others) {
+      const before = this.#members.get(region);
       this.#members.set(region, {
-        epoch: 0,
+        epoch: before?.epoch ?? 0,
         covered: Vector.empty,
         foldVersion: 0,
         testing: undefined,
         next: undefined,
-        blockingSince: options.now,
+        blockingSince: before?.blockingSince ?? now,
       });
     }
   }

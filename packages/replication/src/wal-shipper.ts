@@ -67,6 +67,12 @@ export class WalShipper {
     this.#kick();
   }
 
+  /** The members changed. */
+  setFollowers(followers: readonly RegionId[]): void {
+    this.window.setFollowers(followers);
+    this.#kick();
+  }
+
   /** Every member holds the log up to `lsn`: the medium may forget it. Said at most once a heartbeat. */
   release(lsn: number, now: number): void {
     const upTo = Math.min(lsn, this.window.shipped);

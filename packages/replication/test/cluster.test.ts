@@ -197,7 +197,11 @@ test("REP-5 REP-7 acks of another version of the list do not count, and health s
   await using _ = cluster;
   await cluster.open("a");
   const ours = cluster.membership;
-  cluster.membership = { ...ours, version: 2 };
+  // A later one that a cannot take: it gives the id of a to another.
+  const renamed = new Map(
+    [...ours.regions].map(([name, id]) => [name === "a" ? "alpha" : name, id] as const),
+  );
+  cluster.membership = { ...ours, version: 2, regions: renamed };
   await cluster.open("b");
   await cluster.timers.advance(50);
   const { log, lsn } = await cluster.writeOne("a", "one");

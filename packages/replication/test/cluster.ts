@@ -7,6 +7,7 @@ import {
 import type { Transport } from "@tidemark/transport";
 import { memoryFs, openWal, type Wal } from "@tidemark/wal";
 import {
+  nextMembership,
   openReplication,
   type Membership,
   type OpenReplicationOptions,
@@ -93,6 +94,21 @@ export class TestCluster implements AsyncDisposable {
     const node = { name, wal, transport, state, replication };
     this.nodes.set(name, node);
     return node;
+  }
+
+  /** The list in force with another set of regions, as an operator would write it. */
+  listOf(name: string, ...names: readonly string[]): Membership {
+    const { membership } = this.node(name).replication;
+    const ids = new Map([...(membership.removed ?? [])].map(([id, removed]) => [removed.name, id] as const));
+    const used = [...membership.regions.values(), ...ids.values()];
+    let next = Math.max(...used);
+    const regions = new Map(
+      names.map((each) => {
+        const id = membership.regions.get(each) ?? ids.get(each) ?? regionId((next += 1));
+        return [each, id] as const;
+      }),
+    );
+    return nextMembership(membership, { version: membership.version + 1, regions });
   }
 
   /** Writes texts, one after the other awaited together. */

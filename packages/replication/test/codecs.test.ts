@@ -247,6 +247,32 @@ const MEMBERSHIP: Membership = {
   shards: 2,
 };
 
+/** A list with a past: eu-north went, us-east came back. */
+const CHANGED: Membership = {
+  ...MEMBERSHIP,
+  version: 9,
+  removed: new Map([[regionId(7), { name: "eu-north", version: 5 }]]),
+  since: new Map([[regionId(1), 9]]),
+};
+
+test("REP-7 the past of a list is the end of its bytes, and a list without one has none", () => {
+  const plain = hex(encodeMembership({ ...CHANGED, removed: new Map(), since: new Map() }));
+  expect(plain).toBe(hex(encodeMembership({ ...MEMBERSHIP, version: 9 })));
+  const past = "01" + "0700" + "05000000" + "0865752d6e6f727468" + "01" + "0100" + "09000000";
+  expect(hex(encodeMembership(CHANGED))).toBe(plain + past);
+  const { removed, since } = decodeMembership(encodeMembership(CHANGED));
+  expect([removed, since]).toEqual([CHANGED.removed, CHANGED.since]);
+  const wrong: [Partial<Membership>, RegExp][] = [
+    [{ removed: new Map([[regionId(1), { name: "a", version: 5 }]]) }, /a member and removed/],
+    [{ removed: new Map([[regionId(7), { name: "a", version: 10 }]]) }, /later version/],
+    [{ since: new Map([[regionId(7), 5]]) }, /no member is there/],
+    [{ since: new Map([[regionId(1), 10]]) }, /later version/],
+  ];
+  for (const [change, message] of wrong)
+    expect(() => decodeMembership(encodeMembership({ ...CHANGED, ...change }))).toThrow(message);
+  expect(() => decodeMembership(Buffer.from(plain + "0000", "hex"))).toThrow(/says nothing/);
+});
+
 test("REP-7 a list of members has one encoding, whatever the order it was written in", () => {
   const turned = { ...MEMBERSHIP, regions: new Map([...MEMBERSHIP.regions].toReversed()) };
   expect(hex(encodeMembership(turned))).toBe(hex(encodeMembership(MEMBERSHIP)));
@@ -323,6 +349,7 @@ const GOLDEN: Record<string, () => Uint8Array> = {
   "v1-reply-refused.bin": () =>
     encodeReply(NONCE, { kind: "refused", of: 1, refusal: "trimmed", first: 300 }),
   "v1-membership.bin": () => encodeMembership(MEMBERSHIP),
+  "v1-membership-changed.bin": () => encodeMembership(CHANGED),
   "v1-frame-unsigned.bin": () => codec().seal("sessions", Uint8Array.of(1, 2, 3)),
   "v1-frame-keyed.bin": () => codec({ keys: [KEY] }).seal("ack", Uint8Array.of(1, 2, 3)),
 };
