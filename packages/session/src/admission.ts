@@ -17,7 +17,7 @@ import { formatLane, type RegionLane } from "./lane-id.ts";
 import { sameBytes } from "./lane.ts";
 import { checkName, invalid, LANE_AHEAD_MAX } from "./limits.ts";
 import { contentOf } from "./op-content.ts";
-import { OpDraft, type OpPlace } from "./op-draft.ts";
+import { type DraftContent, type DraftDesk, OpDraft, type OpPlace } from "./op-draft.ts";
 import type { Op, Operation, SignalClear } from "./op.ts";
 import { forkContent } from "./fork-content.ts";
 import { beginsSession, HIDE_OF } from "./op-kinds.ts";
@@ -75,12 +75,20 @@ export class SessionAdmission<Outcome = unknown> {
   readonly #queued: QueuedOps<Outcome> = new QueuedOps();
   readonly #writer: ByteWriter = new ByteWriter(512);
   readonly #key: Uint8Array = new Uint8Array(16);
+  readonly #desk: DraftDesk;
 
   constructor(options: SessionAdmissionOptions) {
     const { fold, clock, store = new IdempotencyStore() } = options;
     this.#fold = fold;
     this.#clock = clock;
     this.#store = store;
+    this.#desk = {
+      ids: fold.ids,
+      place: (draft, lane, tick) => this.#place(draft, lane, tick),
+      foldedKey: (op) => this.#foldedKey(op),
+      placed: (draft) => this.#queued.place(draft),
+      settled: (draft, ok) => this.#queued.remove(draft, ok, draft.kind, draft.clientPlace),
+    };
   }
 
   /**
@@ -105,16 +113,14 @@ export class SessionAdmission<Outcome = unknown> {
       checkWeight(request.weight);
       this.#clock.checkIngest(request.eventTimeMs, "an event time");
     }
-    const draft = this.#draft(
-      {
-        session,
-        request,
-        operation,
-        user: fork?.content.sealed.user ?? this.#userOf(session, request),
-        fork: fork?.content,
-      },
-      request.kind,
-    );
+    const draft = this.#draft({
+      session,
+      request,
+      operation,
+      user: fork?.content.sealed.user ?? this.#userOf(session, request),
+      fork: fork?.content,
+      kind: request.kind,
+    });
     return { type: "accepted", draft };
   }
 
@@ -158,7 +164,8 @@ export class SessionAdmission<Outcome = unknown> {
     if (refused !== undefined) return refused;
     this.#clock.checkIngest(op.stamp.wallMs, "a stamp");
     if (kind === "signal") this.#clock.checkIngest((op.clear as SignalClear).eventTimeMs, "an event time");
-    return { type: "accepted", draft: this.#draft({ session, operation, sealed: op }, kind, place) };
+    const draft = this.#draft({ session, operation, sealed: op, kind, clientPlace: place });
+    return { type: "accepted", draft };
   }
 
   /**
@@ -237,18 +244,9 @@ export class SessionAdmission<Outcome = unknown> {
     return formatEffectId(op.operationBytes ?? key);
   }
 
-  #draft(content: ConstructorParameters<typeof OpDraft>[1], kind: string, place?: string): OpDraft<Outcome> {
-    const draft = new OpDraft<Outcome>(
-      {
-        ids: this.#fold.ids,
-        place: (own, lane, tick) => this.#place(own, lane, tick),
-        foldedKey: (op) => this.#foldedKey(op),
-        placed: (own) => this.#queued.place(own),
-        settled: (own, ok) => this.#queued.remove(own, ok, kind, place),
-      },
-      content,
-    );
-    this.#queued.add(draft, kind, place);
+  #draft(content: DraftContent): OpDraft<Outcome> {
+    const draft = new OpDraft<Outcome>(this.#desk, content);
+    this.#queued.add(draft, draft.kind, draft.clientPlace);
     return draft;
   }
 
@@ -266,15 +264,10 @@ export class SessionAdmission<Outcome = unknown> {
     }
     const stamp = compareHlc(tick, above) > 0 ? tick : stepHlc(above, tick.clockId);
     const seqno = this.#queued.nextSeqno(session, lane) ?? this.#highest(session, lane) + 1;
-    const header = {
-      session,
-      lane,
-      seqno,
-      stamp,
-      userKey: 0,
-      ...(operation === undefined ? {} : { operation }),
-    };
-    return { ...header, ...contentOf(request, { user, dots, ...(fork === undefined ? {} : { fork }) }) };
+    // One shape for all of them, because every later step reads these fields.
+    const { kind, clear, sealed } = contentOf(request, fork === undefined ? { user, dots } : { user, dots, fork });
+    const op = { session, lane, seqno, stamp, userKey: 0, operation, kind, clear, sealed };
+    return op as Op;
   }
 
   /** What an unhide has seen: the live dots folded, and those of hides in a batch before it. */

@@ -23,10 +23,18 @@ export type Lane = RegionLane | ClientLane;
  * ```
  */
 export function formatLane(lane: Lane): string {
-  const epoch = String(lane.epoch).padStart(10, "0");
-  return "producer" in lane
-    ? `w${lane.producer}-e${epoch}`
-    : `r${String(lane.region).padStart(5, "0")}-e${epoch}`;
+  if ("producer" in lane) return `w${lane.producer}-e${padded(lane.epoch, 10)}`;
+  const { region, epoch } = lane;
+  if (latest.region !== region || latest.epoch !== epoch)
+    latest = { region, epoch, text: `r${padded(region, 5)}-e${padded(epoch, 10)}` };
+  return latest.text;
+}
+
+/** A region writes one lane for a long time, and its text is wanted several times an operation. */
+let latest: RegionLane & { readonly text: string } = { region: -1, epoch: -1, text: "" };
+
+function padded(value: number, digits: number): string {
+  return String(value).padStart(digits, "0");
 }
 
 const LANE = /^(?:r(\d{5})|w([0-9a-f]{32}))-e(\d{10})$/;

@@ -40,6 +40,9 @@ export class OpDraft<Outcome = unknown> {
   readonly user: string | undefined;
   /** What a fork or merge carries: as it was when it was accepted. */
   readonly fork: ForkContent | undefined;
+  readonly kind: string;
+  /** The lane and number that a client chose. */
+  readonly clientPlace: string | undefined;
   /** For whoever writes it: what a duplicate of it shares. */
   outcome: Outcome | undefined;
   readonly #desk: DraftDesk;
@@ -56,6 +59,8 @@ export class OpDraft<Outcome = unknown> {
     this.operation = content.operation;
     this.user = content.user;
     this.fork = content.fork;
+    this.kind = content.kind;
+    this.clientPlace = content.clientPlace;
     this.#sealed = content.sealed;
   }
 
@@ -144,4 +149,6 @@ export interface DraftContent {
   readonly user?: string | undefined;
   readonly sealed?: OpView | undefined;
   readonly fork?: ForkContent | undefined;
+  readonly kind: string;
+  readonly clientPlace?: string | undefined;
 }

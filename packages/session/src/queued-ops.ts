@@ -1,5 +1,4 @@
 import { type HideKind, HLC_ZERO, type Hlc, laterHlc } from "@tidemark/core";
-import { hexOf } from "./hex.ts";
 import { formatLane, type RegionLane } from "./lane-id.ts";
 import type { OpDraft } from "./op-draft.ts";
 import { beginsSession } from "./op-kinds.ts";
@@ -26,7 +25,7 @@ export class QueuedOps<Outcome> {
 
   /** The queued draft of an operationId. */
   operation(tag: Uint8Array): OpDraft<Outcome> | undefined {
-    return this.#operations.get(hexOf(tag));
+    return this.#operations.get(tagKey(tag));
   }
 
   /** The queued draft of a client's number. */
@@ -59,7 +58,7 @@ export class QueuedOps<Outcome> {
   }
 
   add(draft: OpDraft<Outcome>, kind: string, place?: string): void {
-    if (draft.operation !== undefined) this.#operations.set(hexOf(draft.operation.tag), draft);
+    if (draft.operation !== undefined) this.#operations.set(tagKey(draft.operation.tag), draft);
     if (place !== undefined) this.#sealed.set(place, draft);
     if (beginsSession(kind)) this.#starts.set(draft.session, draft);
     if (kind === "close") this.#closes.set(draft.session, draft);
@@ -93,7 +92,7 @@ export class QueuedOps<Outcome> {
   /** A draft is folded, or has failed. */
   remove(draft: OpDraft, ok: boolean, kind: string, place?: string): void {
     const { op, session, operation } = draft;
-    if (operation !== undefined) drop(this.#operations, hexOf(operation.tag), draft);
+    if (operation !== undefined) drop(this.#operations, tagKey(operation.tag), draft);
     if (place !== undefined) drop(this.#sealed, place, draft);
     if (beginsSession(kind)) drop(this.#starts, session, draft);
     if (kind === "close") drop(this.#closes, session, draft);
@@ -110,6 +109,12 @@ export class QueuedOps<Outcome> {
     hides?.delete(draft);
     if (hides?.size === 0) this.#hides.delete(key);
   }
+}
+
+/** The 8 bytes of a tag as 8 characters: one small string, where hexadecimal digits would be built up in pieces. */
+function tagKey(tag: Uint8Array): string {
+  const at = (index: number): number => tag[index] as number;
+  return String.fromCharCode(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7));
 }
 
 function drop(drafts: Map<string, OpDraft>, key: string, draft: OpDraft): void {
