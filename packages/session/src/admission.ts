@@ -265,7 +265,10 @@ export class SessionAdmission<Outcome = unknown> {
     const stamp = compareHlc(tick, above) > 0 ? tick : stepHlc(above, tick.clockId);
     const seqno = this.#queued.nextSeqno(session, lane) ?? this.#highest(session, lane) + 1;
     // One shape for all of them, because every later step reads these fields.
-    const { kind, clear, sealed } = contentOf(request, fork === undefined ? { user, dots } : { user, dots, fork });
+    const { kind, clear, sealed } = contentOf(
+      request,
+      fork === undefined ? { user, dots } : { user, dots, fork },
+    );
     const op = { session, lane, seqno, stamp, userKey: 0, operation, kind, clear, sealed };
     return op as Op;
   }
