@@ -9,16 +9,17 @@ import { BASE, wrapHi } from "./fixed-point.ts";
  */
 export type BucketSums = number[];
 
-const STRIDE = 4;
+/** Numbers of one bucket. */
+export const BUCKET_STRIDE = 4;
 
 /** Buckets held. */
 export function bucketCount(cells: BucketSums): number {
-  return cells.length / STRIDE;
+  return cells.length / BUCKET_STRIDE;
 }
 
 /** The highest index, or -1. */
 export function newestBucket(cells: BucketSums): number {
-  return cells.length === 0 ? -1 : (cells[cells.length - STRIDE] as number);
+  return cells.length === 0 ? -1 : (cells[cells.length - BUCKET_STRIDE] as number);
 }
 
 /**
@@ -33,7 +34,7 @@ export function addToBucket(
   hi: number,
   lo: number,
 ): void {
-  const last = cells.length - STRIDE;
+  const last = cells.length - BUCKET_STRIDE;
   const newest = last < 0 ? -1 : (cells[last] as number);
   if (index === newest) {
     addAt(cells, last, count, hi, lo);
@@ -54,7 +55,11 @@ export function sumBuckets(
   to: number,
   into: { count: number; hi: number; lo: number },
 ): void {
-  for (let at = lowerBound(cells, from); at < cells.length && (cells[at] as number) <= to; at += STRIDE) {
+  for (
+    let at = lowerBound(cells, from);
+    at < cells.length && (cells[at] as number) <= to;
+    at += BUCKET_STRIDE
+  ) {
     let hi = into.hi + (cells[at + 2] as number);
     let lo = into.lo + (cells[at + 3] as number);
     if (lo >= BASE) {
@@ -72,7 +77,7 @@ export function forEachBucket(
   cells: BucketSums,
   visit: (index: number, count: number, hi: number, lo: number) => void,
 ): void {
-  for (let at = 0; at < cells.length; at += STRIDE) {
+  for (let at = 0; at < cells.length; at += BUCKET_STRIDE) {
     visit(cells[at] as number, cells[at + 1] as number, cells[at + 2] as number, cells[at + 3] as number);
   }
 }
@@ -158,7 +163,7 @@ function addAt(cells: BucketSums, at: number, count: number, hi: number, lo: num
 
 function prune(cells: BucketSums, upTo: number): void {
   let stale = 0;
-  while ((cells[stale] as number) <= upTo) stale += STRIDE;
+  while ((cells[stale] as number) <= upTo) stale += BUCKET_STRIDE;
   if (stale > 0) cells.splice(0, stale);
 }
 
@@ -168,8 +173,8 @@ function lowerBound(cells: BucketSums, index: number): number {
   let high = bucketCount(cells);
   while (low < high) {
     const mid = (low + high) >>> 1;
-    if ((cells[mid * STRIDE] as number) < index) low = mid + 1;
+    if ((cells[mid * BUCKET_STRIDE] as number) < index) low = mid + 1;
     else high = mid;
   }
-  return low * STRIDE;
+  return low * BUCKET_STRIDE;
 }

@@ -1,4 +1,4 @@
-import { type BucketSums, forEachBucket } from "./bucket-sums.ts";
+import { BUCKET_STRIDE, type BucketSums, forEachBucket } from "./bucket-sums.ts";
 import { exp2Fraction, fraction48 } from "./exp2.ts";
 import { BASE, type FixedPoint, scaleMagnitude, toDouble } from "./fixed-point.ts";
 import { guardSafe, guardUpTo } from "./safe-integer.ts";
@@ -78,6 +78,10 @@ const PERMANENT: DecayRule = {
 };
 
 function halfLife(halfLifeMs: number): DecayRule {
+  // Of the last time that was read: a ranking reads hundreds of signals at one.
+  let lastMs = 0;
+  let nowEpoch = 0;
+  let divisor = 1;
   return {
     decay: Object.freeze({ halfLifeMs }),
     code: 0,
@@ -88,16 +92,19 @@ function halfLife(halfLifeMs: number): DecayRule {
       scaleMagnitude(magnitude, exp2Fraction(fraction48(intoBucketMs, halfLifeMs)), into);
     },
     score(cells, nowMs) {
-      const nowEpoch = Math.floor(nowMs / halfLifeMs);
-      const fraction = exp2Fraction(fraction48(nowMs - nowEpoch * halfLifeMs, halfLifeMs));
+      if (nowMs !== lastMs) {
+        lastMs = nowMs;
+        nowEpoch = Math.floor(nowMs / halfLifeMs);
+        divisor = 1 + exp2Fraction(fraction48(nowMs - nowEpoch * halfLifeMs, halfLifeMs)) / BASE;
+      }
       let sum = 0;
       let at = 0;
-      forEachBucket(cells, (epoch, _count, hi, lo) => {
-        const position = Math.min(epoch, nowEpoch);
-        sum = halve(sum, position - at) + toDouble(hi, lo);
+      for (let cell = 0; cell < cells.length; cell += BUCKET_STRIDE) {
+        const position = Math.min(cells[cell] as number, nowEpoch);
+        sum = halve(sum, position - at) + toDouble(cells[cell + 2] as number, cells[cell + 3] as number);
         at = position;
-      });
-      return (halve(sum, nowEpoch - at) * 2) / (1 + fraction / BASE) + 0;
+      }
+      return (halve(sum, nowEpoch - at) * 2) / divisor + 0;
     },
   };
 }
