@@ -1,11 +1,12 @@
-import type { RegionId } from "@tidemark/core";
+import type { Hasher, RegionId } from "@tidemark/core";
 import type { Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Frame, FrameCodec } from "./frame.ts";
+import { keysPart } from "./keys-part.ts";
 import type { ReplicationLogger } from "./logger.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
-import { encodeReply, type Refusal, type Reply } from "./reply.ts";
+import { encodeReply, SNAPSHOT_REPLY_OVERHEAD_BYTES, type Refusal, type Reply } from "./reply.ts";
 import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
 
 /** What questions are answered from. */
@@ -24,6 +25,9 @@ export interface AnswersOptions {
   readonly told: (region: RegionId, membershipDigest: Uint8Array, ack: Ack) => void;
   /** Writes what a follower hands over; absent where nothing is written. */
   readonly relay: ((records: readonly Uint8Array[]) => Promise<void>) | undefined;
+  /** The sealed table of user keys: the same bytes until it changes; absent where nothing is encrypted. */
+  readonly keys: (() => Uint8Array) | undefined;
+  readonly hasher: Hasher;
   readonly logger: ReplicationLogger;
 }
 
@@ -58,11 +62,20 @@ export class Answers {
         return request.slots.length > 0
           ? refuse(request, "unsupported")
           : { kind: "digests", ...certificate() };
+      case "keys":
+        return this.#keys(request);
       case "relay":
         return this.#relay(frame.region, request);
       default:
         return refuse(request, "unsupported");
     }
+  }
+
+  #keys(request: Extract<Request, { kind: "keys" }>): Reply {
+    const { keys, hasher, rangeBytes } = this.#options;
+    if (keys === undefined) return refuse(request, "unsupported");
+    const partBytes = rangeBytes - SNAPSHOT_REPLY_OVERHEAD_BYTES;
+    return { kind: "keys", part: keysPart(hasher, keys(), request.pseudonyms, partBytes) };
   }
 
   async #relay(region: RegionId, request: Extract<Request, { kind: "relay" }>): Promise<Reply> {

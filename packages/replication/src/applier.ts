@@ -13,7 +13,10 @@ export class Applier {
   readonly #channels: ReadonlyMap<Channel, Replicated>;
   readonly #logger: ReplicationLogger;
   readonly #applied: (batch: WalBatch) => void;
+  readonly #onStop: () => void;
   readonly #detach: Map<string, () => void> = new Map();
+  /** Logs whose stored part is being applied: what commits meanwhile is read with it, so that nothing piles up. */
+  readonly #behind: Set<string> = new Set();
 
   constructor(options: {
     readonly state: ReplicationState;
@@ -21,41 +24,70 @@ export class Applier {
     readonly logger: ReplicationLogger;
     /** Called after the mark of the log moved, before the promises of its writers resolve. */
     readonly applied: (batch: WalBatch) => void;
+    /** Called when a log is stopped: whoever waits for it waits in vain. */
+    readonly stopped: () => void;
   }) {
     this.#state = options.state;
     this.#channels = options.channels;
     this.#logger = options.logger;
     this.#applied = options.applied;
+    this.#onStop = options.stopped;
   }
 
   /** Follows a log from where the state is: first what is stored, then what commits. */
   async attach(log: Log): Promise<void> {
     const key = formatLogId(log.id);
     if (this.#detach.has(key)) return;
-    // Commits that happen while the stored part is read wait their turn.
-    let waiting: WalBatch[] | undefined = [];
-    this.#detach.set(
-      key,
-      log.onCommit((batch) => (waiting === undefined ? this.#apply(batch) : void waiting.push(batch))),
-    );
+    const detach = log.onCommit((batch) => this.#committed(log, batch));
+    this.#detach.set(key, detach);
     const from = this.#state.lsnOf(log.id) + 1;
-    if (log.durable.lsn >= from) {
-      requireStored(log, from);
-      try {
-        for await (const batch of log.read(from)) this.#apply(batch);
-      } catch (error) {
-        // Damage ends the replay of this log; the others are none the worse for it.
-        this.#stop(log.id, from, error);
-      }
-    }
-    for (const batch of waiting) if (batch.firstLsn > this.#state.lsnOf(log.id)) this.#apply(batch);
-    waiting = undefined;
+    if (log.durable.lsn >= from) requireStored(log, from);
+    await this.#catchUp(log, detach);
   }
 
   /** Stops following all logs. */
   close(): void {
     for (const detach of this.#detach.values()) detach();
     this.#detach.clear();
+  }
+
+  #committed(log: Log, batch: WalBatch): void {
+    const key = formatLogId(batch.log);
+    if (this.#behind.has(key)) return;
+    const detach = this.#detach.get(key);
+    if (detach === undefined || this.stopped.has(key)) return;
+    if (this.#channels.get(batch.log.channel)?.prepare?.(batch) === undefined) this.#apply(batch);
+    // The wait it answered with is one for whoever asks first: reading finds the batch again, and asks again.
+    else void this.#catchUp(log, detach);
+  }
+
+  /** Applies what is stored, one batch after the other, each once it is prepared. */
+  async #catchUp(log: Log, detach: () => void): Promise<void> {
+    const key = formatLogId(log.id);
+    const replicated = this.#channels.get(log.id.channel);
+    const follows = (): boolean => this.#detach.get(key) === detach && !this.stopped.has(key);
+    let from = this.#state.lsnOf(log.id) + 1;
+    this.#behind.add(key);
+    try {
+      while (follows() && log.durable.lsn >= from) {
+        for await (const batch of log.read(from)) {
+          for (
+            let ready = replicated?.prepare?.(batch);
+            ready !== undefined;
+            ready = replicated?.prepare?.(batch)
+          )
+            await ready;
+          if (!follows()) return;
+          this.#apply(batch);
+          from = batch.lastLsn + 1;
+        }
+      }
+    } catch (error) {
+      // Damage ends the replay of this log; the others are none the worse for it.
+      if (follows()) this.#stop(log.id, from, error);
+    } finally {
+      if (this.#detach.get(key) === detach || !this.#detach.has(key)) this.#behind.delete(key);
+    }
   }
 
   #apply(batch: WalBatch): void {
@@ -75,6 +107,7 @@ export class Applier {
     const key = formatLogId(id);
     this.stopped.set(key, error);
     this.#logger.error({ log: key, lsn, err: error }, "A log cannot be applied further: it is stopped");
+    this.#onStop();
   }
 }
 

@@ -6,6 +6,7 @@ export type { DigestDetail, DigestDetails, DigestObjectEntry } from "./digest-pa
 export * from "./epoch-decision.ts";
 export * from "./errors.ts";
 export * from "./fenced-return.ts";
+export { fetchKeys, type FetchKeysOptions, KEYS_BYTES_MAX } from "./fetch-keys.ts";
 export * from "./frame.ts";
 export * from "./frontier.ts";
 export type { ReplicationEvents } from "./events.ts";

@@ -1,24 +1,16 @@
 import { shardId, type Hasher, type RegionId } from "@tidemark/core";
-import type { Transport } from "@tidemark/transport";
+import { askMember, malformed, type AskMemberOptions } from "./ask-member.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import { ReplicationError } from "./errors.ts";
 import { CLUSTER_ID_BYTES, FrameCodec, type FrameKeys } from "./frame.ts";
 import { clusterIdOf, requireSameMembers, type Membership } from "./membership.ts";
-import { decodeReply } from "./reply.ts";
-import { encodeRequest, NONCE_BYTES } from "./request.ts";
-import { inboxSubject } from "./subject.ts";
 
 /** What a region without a cluster needs in order to ask for one. */
-export interface JoinClusterOptions extends FrameKeys {
-  readonly transport: Transport;
+export interface JoinClusterOptions extends FrameKeys, AskMemberOptions {
   readonly hasher: Hasher;
   readonly self: RegionId;
   /** The list of members as the operator wrote it here, without the seed, which only members know. */
   readonly members: Pick<Membership, "version" | "regions">;
-  readonly randomBytes: (count: number) => Uint8Array;
-  /** For each question. */
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -56,7 +48,7 @@ export async function joinCluster(options: JoinClusterOptions): Promise<Membersh
 }
 
 async function askForMembership(options: JoinClusterOptions, region: RegionId): Promise<Membership> {
-  const { transport, hasher, self, randomBytes, timeoutMs, signal } = options;
+  const { hasher, self } = options;
   const codec = new FrameCodec({
     ...options,
     clusterId: new Uint8Array(CLUSTER_ID_BYTES),
@@ -64,27 +56,8 @@ async function askForMembership(options: JoinClusterOptions, region: RegionId): 
     shard: shardId(0),
     anyCluster: true,
   });
-  const nonce = randomBytes(NONCE_BYTES);
-  const bytes = await transport.request(
-    inboxSubject(region),
-    codec.seal("request", encodeRequest(nonce, { kind: "membership" })),
-    signal === undefined ? { timeoutMs } : { timeoutMs, signal },
-  );
-  const frame = codec.open(bytes);
-  if (typeof frame === "string" || frame.kind !== "reply" || frame.region !== region) {
-    const refusal = typeof frame === "string" ? frame : "source";
-    throw new ReplicationError(
-      "MESSAGE_MALFORMED",
-      `Cannot accept the reply of region ${region}: ${refusal}`,
-    );
-  }
-  const { nonce: repeated, reply } = decodeReply(frame.body);
-  if (!equalBytes(nonce, repeated) || reply.kind !== "membership") {
-    throw new ReplicationError(
-      "MESSAGE_MALFORMED",
-      `Cannot accept the reply of region ${region}: to another request`,
-    );
-  }
+  const { reply, frame } = await askMember(options, codec, region, { kind: "membership" });
+  if (reply.kind !== "membership") throw malformed(region, "to another request");
   // The envelope carries the cluster id, and the seed must be the one it comes from.
   if (!equalBytes(clusterIdOf(hasher, reply.membership.seed), frame.clusterId)) {
     throw new ReplicationError(

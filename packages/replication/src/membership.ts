@@ -13,6 +13,8 @@ import { ReplicationError } from "./errors.ts";
 import { ShardRouter } from "./shard-router.ts";
 
 const MEMBERSHIP_FORMAT = 1;
+/** The same list, of a cluster that encrypts. */
+const MEMBERSHIP_FORMAT_ENCRYPTED = 2;
 const SEED_BYTES = 16;
 const REGION_NAME_BYTES_MAX = 255;
 
@@ -26,6 +28,8 @@ export interface Membership {
   readonly seed: Uint8Array;
   /** Shards of the key space. */
   readonly shards: number;
+  /** What names or describes users is under their keys; chosen when the cluster is made. @defaultValue false */
+  readonly encryption?: boolean;
   /** Which slot belongs to which shard. @defaultValue `ShardRouter.hash(shards)` */
   readonly router?: ShardRouter;
   /** Who was a member once: their ids go to nobody else. @defaultValue nobody */
@@ -51,7 +55,7 @@ export function routerOf(membership: Membership): ShardRouter {
  *
  * | type | field | notes |
  * | :--- | :--- | :--- |
- * | u8 | format | 1 |
+ * | u8 | format | 1; 2: the same, of a cluster that encrypts |
  * | u32 | `version` | |
  * | 16 bytes | `seed` | |
  * | u16 | `shards` | |
@@ -68,7 +72,7 @@ export function encodeMembership(membership: Membership): Uint8Array {
   if (membership.seed.length !== SEED_BYTES)
     throw new RangeError(`A seed has 16 bytes: ${membership.seed.length}`);
   const writer = new ByteWriter();
-  writer.u8(MEMBERSHIP_FORMAT);
+  writer.u8(membership.encryption === true ? MEMBERSHIP_FORMAT_ENCRYPTED : MEMBERSHIP_FORMAT);
   writer.u32(membership.version);
   writer.raw(membership.seed);
   writer.u16(membership.shards);
@@ -106,7 +110,10 @@ function byId<Value>(map: ReadonlyMap<RegionId, Value>): [RegionId, Value][] {
 export function decodeMembership(bytes: Uint8Array): Membership {
   return decoding("a membership list", () => {
     const reader = new ByteReader(bytes);
-    if (reader.u8() !== MEMBERSHIP_FORMAT) reader.fail("Cannot read this format of a membership list", 0);
+    const format = reader.u8();
+    if (format !== MEMBERSHIP_FORMAT && format !== MEMBERSHIP_FORMAT_ENCRYPTED)
+      reader.fail("Cannot read this format of a membership list", 0);
+    const encryption = format === MEMBERSHIP_FORMAT_ENCRYPTED ? { encryption: true } : {};
     const version = reader.u32();
     const seed = reader.view(SEED_BYTES).slice();
     const shards = reader.u16();
@@ -123,7 +130,7 @@ export function decodeMembership(bytes: Uint8Array): Membership {
       if (regions.has(name)) reader.fail("Cannot accept a region named twice");
       regions.set(name, regionId(id));
     }
-    const list = { version, regions, seed, shards, router };
+    const list = { version, regions, seed, shards, router, ...encryption };
     if (reader.remaining === 0) return list;
     return { ...list, ...readPast(reader, list) };
   });

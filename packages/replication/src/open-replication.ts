@@ -140,6 +140,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     state,
     channels,
     logger,
+    stopped: () => waits.check(),
     applied: (batch) => {
       counts.recordsApplied += batch.recordCount;
       lag.note(batch.log, batch.lastLsn, timers.now());
@@ -168,6 +169,13 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
         new WalShipper({ log, shipped, followers, link, timers, limits, logger, events, frameBytes }),
       );
     },
+    ...([...channels.values()].some(({ prepare }) => prepare !== undefined) && {
+      applied: async (log, lsn) => {
+        // A log that was stopped applies nothing more: its writers are told nothing worse than that it is durable.
+        const met = (): boolean => state.lsnOf(log) >= lsn || applier.stopped.has(formatLogId(log));
+        if (!met()) await waits.until(met, { timeoutMs: Number.POSITIVE_INFINITY });
+      },
+    }),
     retired: (log) => {
       void shippers.get(formatLogId(log.id))?.close();
       shippers.delete(formatLogId(log.id));
@@ -217,6 +225,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     certificate: () => certify(hasher, state.vector(), channels),
     told: (region, theirDigest, ack) => void exchange.told(region, theirDigest, ack),
     relay: role === "follower" ? undefined : options.relay,
+    keys: options.keys,
+    hasher,
     logger,
   });
 

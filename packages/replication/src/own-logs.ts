@@ -56,6 +56,8 @@ export interface OwnLogsOptions {
   readonly highestEpochAtPeers: () => number;
   /** A log begins to be written: follow it and ship it. `shipped` is what followers get by asking. */
   readonly opened: (log: Log, shipped: number) => Promise<void>;
+  /** Waits until a record is applied; left out where what is durable always is. */
+  readonly applied?: (log: LogId, lsn: number) => Promise<void>;
   /** A log is written no more. */
   readonly retired: (log: Log) => void;
 }
@@ -100,7 +102,7 @@ export class OwnLogs {
   }
 
   /**
-   * Appends to the log of a channel, which is opened if need be. Resolves once the record is on disk.
+   * Appends to the log of a channel, which is opened if need be. Resolves once the record is on disk and applied.
    *
    * @throws {@link ReplicationError} `EPOCH_ROLLED` when the log failed or ended meanwhile: the record is not
    * acknowledged. Judge it again, then append it again: it goes into a new epoch, where its numbers differ.
@@ -124,7 +126,11 @@ export class OwnLogs {
     return log
       .append(type, (writer, lsn) => encode(writer, lsn, id), options)
       .then(
-        (lsn) => (log.durable.lsn >= lsn ? { log: id, lsn } : appliedLater(log, lsn)),
+        (lsn) => {
+          const { applied } = this.#options;
+          if (applied !== undefined) return applied(id, lsn).then(() => ({ log: id, lsn }));
+          return log.durable.lsn >= lsn ? { log: id, lsn } : appliedLater(log, lsn);
+        },
         (error: unknown) => {
           if (log.failed === undefined) throw error;
           this.#retire(own, log, "it failed");

@@ -10,6 +10,11 @@ export interface Replicated {
   readonly channel: Channel;
   /** The newest op format its fold knows, from 1. */
   readonly foldVersion: number;
+  /**
+   * What has to be done before a batch can be applied; `undefined` when nothing has. The log waits for it, and with it
+   * its acks: asked again behind the wait, until it answers `undefined`.
+   */
+  prepare?(batch: WalBatch): Promise<void> | undefined;
   /** Folds a durable batch: every record of every log once, in LSN order per log, own logs too. */
   apply(batch: WalBatch): void;
   /** The stability frontier moved. */

@@ -54,6 +54,11 @@ export interface OpenReplicationOptions {
    * refuses them. What it throws is answered as a refusal.
    */
   readonly relay?: (records: readonly Uint8Array[]) => Promise<void>;
+  /**
+   * The table of user keys as other members may have it: sealed, and the same bytes until it changes. Without it
+   * questions for keys are refused.
+   */
+  readonly keys?: () => Uint8Array;
   /** What the restored state covers: the vector of its checkpoint. @defaultValue empty: all logs are replayed */
   readonly applied?: Vector;
   readonly timers: Timers;

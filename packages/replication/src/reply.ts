@@ -39,6 +39,8 @@ export type Reply =
     }
   /** A piece of a snapshot; `bytes` is a view as well. */
   | { readonly kind: "snapshot"; readonly part: SnapshotPart }
+  /** A piece of the sealed table of user keys; `bytes` is a view as well. */
+  | { readonly kind: "keys"; readonly part: SnapshotPart }
   | { readonly kind: "membership"; readonly membership: Membership }
   /** All of the records are durable and applied at the one who was asked. */
   | { readonly kind: "relay" }
@@ -53,6 +55,7 @@ export type Reply =
  * | 2 | vectors | membership digest 16, ack |
  * | 3 | digests | vector, state digest 32; then nothing, or details: {@link writeDigestDetails} |
  * | 4 | snapshot | id 16, varint bytes of the whole, varint offset, then bytes of it |
+ * | 5 | keys | as 4, of the table of user keys |
  * | 6 | membership | the list, canonical |
  * | 7 | relay | nothing: the records are durable there |
  *
@@ -60,8 +63,7 @@ export type Reply =
  * first LSN still held, or 0.
  */
 export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
-  const bulk =
-    reply.kind === "range" ? reply.batches : reply.kind === "snapshot" ? reply.part.bytes : undefined;
+  const bulk = reply.kind === "range" ? reply.batches : "part" in reply ? reply.part.bytes : undefined;
   const writer = new ByteWriter(bulk === undefined ? 256 : bulk.length + 64);
   writer.raw(nonce);
   if (reply.kind === "refused") {
@@ -86,6 +88,7 @@ export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
       if (reply.details !== undefined) writeDigestDetails(writer, reply.details);
       break;
     case "snapshot":
+    case "keys":
       writer.raw(reply.part.id);
       writer.varint(reply.part.totalBytes);
       writer.varint(reply.part.offset);
@@ -135,11 +138,10 @@ function readReply(reader: ByteReader): Reply {
         digest: reader.view(STATE_DIGEST_BYTES).slice(),
         ...(reader.remaining > 0 && { details: readDigestDetails(reader) }),
       };
-    case REQUEST_KIND.snapshot: {
-      const id = reader.view(SNAPSHOT_ID_BYTES).slice();
-      const [totalBytes, offset] = [reader.varint(), reader.varint()];
-      return { kind: "snapshot", part: { id, totalBytes, offset, bytes: reader.view(reader.remaining) } };
-    }
+    case REQUEST_KIND.snapshot:
+      return { kind: "snapshot", part: readPart(reader) };
+    case REQUEST_KIND.keys:
+      return { kind: "keys", part: readPart(reader) };
     case REQUEST_KIND.membership:
       return { kind: "membership", membership: decodeMembership(reader.view(reader.remaining)) };
     case REQUEST_KIND.relay:
@@ -147,4 +149,10 @@ function readReply(reader: ByteReader): Reply {
     default:
       return reader.fail(`Cannot read a reply of kind ${kind}`);
   }
+}
+
+function readPart(reader: ByteReader): SnapshotPart {
+  const id = reader.view(SNAPSHOT_ID_BYTES).slice();
+  const [totalBytes, offset] = [reader.varint(), reader.varint()];
+  return { id, totalBytes, offset, bytes: reader.view(reader.remaining) };
 }

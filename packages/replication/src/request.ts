@@ -35,7 +35,7 @@ export type Request =
   | { readonly kind: "digests"; readonly slots: readonly number[]; readonly detail?: DigestDetail }
   /** A snapshot, from the beginning or from a token. */
   | { readonly kind: "snapshot"; readonly token: Uint8Array }
-  /** The keys of users, by pseudonym. */
+  /** The table of user keys, whole: nothing named asks for its beginning, a resume token for what follows. */
   | { readonly kind: "keys"; readonly pseudonyms: readonly Uint8Array[] }
   /** The list of members: the one question a region without a cluster may ask. */
   | { readonly kind: "membership" }
@@ -51,7 +51,7 @@ export type Request =
  * | 2 | vectors | membership digest 16, ack |
  * | 3 | digests | varint count, then slots, u16, ascending; then nothing, or channel u8 and u8 1 (of slots) or 2 (of their objects) |
  * | 4 | snapshot | resume token `bytes`, at most 4,096 |
- * | 5 | keys | varint count, then pseudonyms `bytes`, each at most 64 |
+ * | 5 | keys | varint count, 0 or 1, then a resume token `bytes`, at most 64 |
  * | 6 | membership | |
  * | 7 | relay | varint count, then records `bytes`, each 1 byte to 2 MiB |
  */

@@ -81,7 +81,7 @@ const anyReply: fc.Arbitrary<Reply> = fc.oneof(
     }),
   }),
   fc.record({
-    kind: fc.constant("snapshot" as const),
+    kind: fc.constantFrom("snapshot" as const, "keys" as const),
     part: fc.record({
       id: anyBytes(16),
       totalBytes: fc.maxSafeNat(),
@@ -278,6 +278,7 @@ test("REP-7 a list of members has one encoding, whatever the order it was writte
   expect(hex(encodeMembership(turned))).toBe(hex(encodeMembership(MEMBERSHIP)));
   const decoded = decodeMembership(encodeMembership(MEMBERSHIP));
   expect(hex(encodeMembership(decoded))).toBe(hex(encodeMembership(MEMBERSHIP)));
+  expect(decodeMembership(encodeMembership({ ...MEMBERSHIP, encryption: true })).encryption).toBe(true);
   expect(decoded.router!.ranges).toEqual(ShardRouter.hash(2).ranges);
   const digest = hex(membershipDigest(nobleHasher, MEMBERSHIP));
   const others = [
@@ -286,6 +287,7 @@ test("REP-7 a list of members has one encoding, whatever the order it was writte
     { ...MEMBERSHIP, router: ShardRouter.single() },
     { ...MEMBERSHIP, regions: new Map([...MEMBERSHIP.regions, ["c", regionId(3)] as const]) },
     { ...MEMBERSHIP, seed: new Uint8Array(16) },
+    { ...MEMBERSHIP, encryption: true },
   ];
   for (const other of others) expect(hex(membershipDigest(nobleHasher, other))).not.toBe(digest);
   const twice = {
@@ -337,6 +339,12 @@ const GOLDEN: Record<string, () => Uint8Array> = {
       kind: "snapshot",
       part: { id: new Uint8Array(16).fill(7), totalBytes: 1_000, offset: 300, bytes: Uint8Array.of(1, 2, 3) },
     }),
+  "v1-reply-keys.bin": () =>
+    encodeReply(NONCE, {
+      kind: "keys",
+      part: { id: new Uint8Array(16).fill(8), totalBytes: 500, offset: 0, bytes: Uint8Array.of(4, 5) },
+    }),
+  "v2-membership-encrypted.bin": () => encodeMembership({ ...MEMBERSHIP, encryption: true }),
   "v1-snapshot-token.bin": () => encodeSnapshotToken({ id: new Uint8Array(16).fill(7), offset: 300 }),
   "v1-snapshot-body.bin": () =>
     encodeSnapshotBody({
