@@ -2,12 +2,15 @@ import type { RegionId } from "@tidemark/core";
 import { equalBytes } from "./equal-bytes.ts";
 import { ReplicationError } from "./errors.ts";
 import { encodeMembership, nameOf, type Membership, type RemovedRegion } from "./membership.ts";
+import { ShardRouter, SLOT_COUNT } from "./shard-router.ts";
 
 /** A list as an operator writes it: what it leaves out goes, what it adds comes. */
 export interface MembershipChange {
   /** Higher than that of the list in force. */
   readonly version: number;
   readonly regions: ReadonlyMap<string, RegionId>;
+  /** The slots are spread anew over so many shards: every region ends its logs and opens new epochs. @defaultValue as they are */
+  readonly shards?: number;
 }
 
 /** What one list of members is to another. */
@@ -26,7 +29,7 @@ export type MembershipVerdict =
  * The list that follows: whoever is left out is remembered as removed, whoever is added as new.
  *
  * @throws {@link ReplicationError} `MEMBERSHIP_REFUSED` for a version that is not higher, an id that was another
- * region's, and a list without anybody.
+ * region's, a list without anybody, and a number of shards that is not 1 to 4,096.
  *
  * @example
  * ```ts
@@ -54,7 +57,11 @@ export function nextMembership(current: Membership, change: MembershipChange): M
     removed.delete(id);
     if (!before.has(id)) since.set(id, version);
   }
-  const { seed, shards, router } = current;
+  const { seed, router } = current;
+  const { shards = current.shards } = change;
+  if (!Number.isInteger(shards) || shards < 1 || shards > SLOT_COUNT)
+    throw refused(`it has ${shards} shards: 1 to ${SLOT_COUNT} are possible`);
+  const spread = shards === current.shards ? router : ShardRouter.hash(shards);
   const next = {
     version,
     regions,
@@ -62,7 +69,7 @@ export function nextMembership(current: Membership, change: MembershipChange): M
     since,
     seed,
     shards,
-    ...(router === undefined ? {} : { router }),
+    ...(spread === undefined ? {} : { router: spread }),
   };
   const verdict = judgeMembership(current, next);
   if (verdict.kind === "refused") throw refused(verdict.why);

@@ -1,5 +1,6 @@
 import { formatLogId, shardId } from "@tidemark/core";
 import { expect, test } from "vitest";
+import { nextMembership } from "../src/index.ts";
 import { TestCluster } from "./cluster.ts";
 
 const TEXT = new TextEncoder();
@@ -105,4 +106,26 @@ test("REP-8 a shard that the list of members does not have is refused", async ()
   await expect(
     replication.append("sessions", 2, (writer) => writer.u8(1), { shard: shardId(2) }),
   ).rejects.toThrow(RangeError);
+});
+
+test("REP-8 slots are given to more shards while regions run: new epochs, and nothing of the old logs is lost", async () => {
+  await using cluster = await sharded(1);
+  const [a, b] = [cluster.node("a"), cluster.node("b")];
+  const before = await write(cluster, "a", 0, "before");
+  const { version, regions } = cluster.membership;
+  const list = nextMembership(cluster.membership, { version: version + 1, regions, shards: 4 });
+  await cluster.timers.until(a.replication.setMembership(list));
+  const after = [];
+  for (const shard of [0, 3]) after.push(await write(cluster, "a", shard, `of ${shard}`));
+  expect(after.every(({ log }) => log.epoch > before.log.epoch)).toBe(true);
+  await cluster.timers.advance(5_000);
+  for (const { log, lsn } of [before, ...after]) {
+    expect(b.replication.vector().lsnOf(log)).toBeGreaterThanOrEqual(lsn);
+    expect(b.replication.frontier().covers(log, lsn)).toBe(true);
+  }
+  expect(b.replication.certificate().digest).toEqual(a.replication.certificate().digest);
+  // The other region took the list over, and writes by it.
+  const there = await write(cluster, "b", 3, "there");
+  expect(there.log.shard).toBe(3);
+  expect(() => nextMembership(list, { version: 9, regions, shards: 4_097 })).toThrow(/4097 shards/);
 });
