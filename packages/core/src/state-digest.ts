@@ -30,6 +30,7 @@ interface SlotEntry {
 const HASH_BYTES = 32;
 const NO_SCHEMA = new Uint8Array(HASH_BYTES);
 const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder();
 
 /**
  * The state digest, kept up to date at a cost in proportion to what changed.
@@ -79,6 +80,16 @@ export class StateDigest {
     return this.#slotHashes.get(slot)?.slice() ?? new Uint8Array(HASH_BYTES);
   }
 
+  /** The objects of one slot with their hashes, in order: what two regions that differ compare. */
+  objects(slot: number): { readonly kind: number; readonly id: string; readonly digest: Uint8Array }[] {
+    this.#catchUp();
+    return sortedEntries(this.#slots.get(slot)).map(({ id, kind, hash }) => ({
+      kind,
+      id: fromUtf8.decode(id),
+      digest: (hash as Uint8Array).slice(),
+    }));
+  }
+
   #catchUp(): void {
     const slots = new Set<number>();
     for (const object of this.#touched) slots.add(this.#rehash(object));
@@ -117,14 +128,17 @@ export class StateDigest {
   }
 
   #rehashSlot(slot: number): void {
-    const entries = [...(this.#slots.get(slot)?.values() ?? [])];
+    const entries = sortedEntries(this.#slots.get(slot));
     if (entries.length === 0) {
       this.#slotHashes.delete(slot);
       return;
     }
-    entries.sort((a, b) => compareBytes(a.id, b.id) || a.kind - b.kind);
     const writer = new ByteWriter(entries.length * HASH_BYTES);
     for (const { hash } of entries) writer.raw(hash as Uint8Array);
     this.#slotHashes.set(slot, this.#hasher.digest(HASH_CONTEXTS.state, writer.view()));
   }
+}
+
+function sortedEntries(entries: ReadonlyMap<string, SlotEntry> | undefined): SlotEntry[] {
+  return [...(entries?.values() ?? [])].sort((a, b) => compareBytes(a.id, b.id) || a.kind - b.kind);
 }

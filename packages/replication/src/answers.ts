@@ -2,11 +2,13 @@ import type { Hasher, RegionId } from "@tidemark/core";
 import type { Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import type { Certificate } from "./certificate.ts";
+import type { DigestDetail, DigestDetails } from "./digest-parts.ts";
 import type { Frame, FrameCodec } from "./frame.ts";
 import { keysPart } from "./keys-part.ts";
 import type { ReplicationLogger } from "./logger.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
 import { encodeReply, SNAPSHOT_REPLY_OVERHEAD_BYTES, type Refusal, type Reply } from "./reply.ts";
+import { decodeSnapshotToken, type SnapshotPart, type SnapshotToken } from "./snapshot-token.ts";
 import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
 
 /** What questions are answered from. */
@@ -21,6 +23,10 @@ export interface AnswersOptions {
   readonly isPeer: (region: RegionId) => boolean;
   readonly ack: () => Ack;
   readonly certificate: () => Certificate;
+  /** Digests of slots, or of their objects; `undefined` where the state cannot tell. */
+  readonly details: (slots: readonly number[], detail: DigestDetail) => DigestDetails | undefined;
+  /** A piece of a snapshot; `undefined` while there is no state to give. */
+  readonly snapshot: (token: SnapshotToken | undefined) => Promise<SnapshotPart | undefined>;
   /** A peer told its vector with its question. */
   readonly told: (region: RegionId, membershipDigest: Uint8Array, ack: Ack) => void;
   /** Writes what a follower hands over; absent where nothing is written. */
@@ -58,10 +64,16 @@ export class Answers {
       case "vectors":
         told(frame.region, request.membershipDigest, request.ack);
         return { kind: "vectors", membershipDigest: agreedDigest(), ack: ack() };
-      case "digests":
-        return request.slots.length > 0
-          ? refuse(request, "unsupported")
-          : { kind: "digests", ...certificate() };
+      case "digests": {
+        const detail = request.detail ?? { channel: "sessions", of: "slots" };
+        const details = request.slots.length === 0 ? undefined : this.#options.details(request.slots, detail);
+        if (request.slots.length > 0 && details === undefined) return refuse(request, "unsupported");
+        return { kind: "digests", ...certificate(), ...(details === undefined ? {} : { details }) };
+      }
+      case "snapshot": {
+        const part = await this.#options.snapshot(decodeSnapshotToken(request.token));
+        return part === undefined ? refuse(request, "not-held") : { kind: "snapshot", part };
+      }
       case "keys":
         return this.#keys(request);
       case "relay":

@@ -41,8 +41,37 @@ export class Applier {
     const detach = log.onCommit((batch) => this.#committed(log, batch));
     this.#detach.set(key, detach);
     const from = this.#state.lsnOf(log.id) + 1;
-    if (log.durable.lsn >= from) requireStored(log, from);
+    if (log.durable.lsn >= from) {
+      try {
+        requireStored(log, from);
+      } catch (error) {
+        this.detachOne(log.id);
+        throw error;
+      }
+    }
     await this.#catchUp(log, detach);
+  }
+
+  /** Applies nothing more of a log. */
+  stop(id: LogId, lsn: number, error: unknown): void {
+    const key = formatLogId(id);
+    this.stopped.set(key, error);
+    this.#logger.error({ log: key, lsn, err: error }, "A log cannot be applied further: it is stopped");
+    this.#onStop();
+  }
+
+  /** Stops following all logs, also those that were stopped: each may be attached again. */
+  detach(): void {
+    this.close();
+    this.stopped.clear();
+  }
+
+  /** Stops following one log, so that it may be attached again. */
+  detachOne(id: LogId): void {
+    const key = formatLogId(id);
+    this.#detach.get(key)?.();
+    this.#detach.delete(key);
+    this.stopped.delete(key);
   }
 
   /** Stops following all logs. */
@@ -84,7 +113,7 @@ export class Applier {
       }
     } catch (error) {
       // Damage ends the replay of this log; the others are none the worse for it.
-      if (follows()) this.#stop(log.id, from, error);
+      if (follows()) this.stop(log.id, from, error);
     } finally {
       if (this.#detach.get(key) === detach || !this.#detach.has(key)) this.#behind.delete(key);
     }
@@ -97,17 +126,10 @@ export class Applier {
       this.#channels.get(batch.log.channel)?.apply(batch);
       this.#state.advance(batch);
     } catch (error) {
-      this.#stop(batch.log, batch.firstLsn, error);
+      this.stop(batch.log, batch.firstLsn, error);
       return;
     }
     this.#applied(batch);
-  }
-
-  #stop(id: LogId, lsn: number, error: unknown): void {
-    const key = formatLogId(id);
-    this.stopped.set(key, error);
-    this.#logger.error({ log: key, lsn, err: error }, "A log cannot be applied further: it is stopped");
-    this.#onStop();
   }
 }
 

@@ -2,6 +2,8 @@ import { formatLogId, type LogId, type RegionId } from "@tidemark/core";
 import type { Transport } from "@tidemark/transport";
 import type { Log, Timers, Wal } from "@tidemark/wal";
 import type { Applier } from "./applier.ts";
+import type { Convergence } from "./convergence.ts";
+import type { DivergenceReport } from "./divergence.ts";
 import type { Fence } from "./fence.ts";
 import type { FrameCodec } from "./frame.ts";
 import type { LogHealth, PeerState, ReplicationHealth } from "./health.ts";
@@ -16,6 +18,7 @@ import type { Receiver, Receiving } from "./receiver.ts";
 import type { Repair } from "./repair.ts";
 import type { ReplicationState } from "./replication-state.ts";
 import type { Stability } from "./stability.ts";
+import type { StateTransfer } from "./state-transfer.ts";
 import type { WalShipper } from "./wal-shipper.ts";
 
 /** What the view is drawn from. */
@@ -37,7 +40,8 @@ export interface ClusterViewOptions {
   readonly repair: Repair;
   readonly lag: LagClock;
   readonly shippers: ReadonlyMap<string, WalShipper>;
-  readonly diverged: ReadonlySet<RegionId>;
+  readonly convergence: Convergence;
+  readonly transfer: StateTransfer;
 }
 
 /** Draws health from what the machines know; it changes nothing. */
@@ -69,10 +73,11 @@ export class ClusterView {
   }
 
   health(state: { readonly joining: boolean; readonly closed: boolean }): ReplicationHealth {
-    const { transport, codec, membership, fence, poison, receiver, diverged } = this.#options;
+    const { transport, codec, membership, fence, poison, receiver, convergence } = this.#options;
     const peers = this.peers();
     const logs = this.#logs();
     const report = poison.report();
+    const { stage } = this.#options.transfer.snapshots;
     const reasons = [
       ...(fence.closed ? [`FENCED: ${fence.reason()}`] : []),
       ...(transport.status.state === "ready"
@@ -82,8 +87,11 @@ export class ClusterView {
       ...logs.flatMap((log) =>
         log.state === "stopped" ? [`Log ${formatLogId(log.log)} is stopped: ${log.reason}`] : [],
       ),
+      ...(stage === "idle"
+        ? []
+        : [`A snapshot of a member is being ${stage === "receiving" ? "received" : "put in place"}`]),
       ...report.quarantined.map((subject) => `Frames of ${subject} keep failing`),
-      ...[...diverged].map((region) => `DIVERGED: region ${region} has another state at the same vector`),
+      ...[...convergence.diverged].map(([region, report]) => divergedReason(region, report)),
     ];
     const forks = [...receiver.all()].flatMap(({ fork }) => (fork === undefined ? [] : [fork]));
     return {
@@ -108,7 +116,7 @@ export class ClusterView {
       logs,
       forks,
       poison: report,
-      diverged: [...diverged],
+      diverged: [...convergence.diverged.keys()],
     };
   }
 
@@ -172,4 +180,12 @@ export class ClusterView {
       ...(gap === undefined ? {} : { gap }),
     };
   }
+}
+
+/** Kinds and counts, and no id: health is read by many. */
+function divergedReason(region: RegionId, report: DivergenceReport | undefined): string {
+  const kinds = [...(report?.countByKind ?? [])].map(([kind, count]) => `${count} of kind ${kind}`);
+  const what =
+    kinds.length === 0 ? "" : `: ${report?.truncated === true ? "at least " : ""}${kinds.join(", ")}`;
+  return `DIVERGED: region ${region} has another state at the same vector${what}`;
 }

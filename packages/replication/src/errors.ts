@@ -28,6 +28,8 @@ export type ReplicationErrorCode =
   | "POSITION_LOST"
   /** A peer answered, and its answer is a refusal. */
   | "REQUEST_REFUSED"
+  /** No member gave a snapshot that can be used here. */
+  | "SNAPSHOT_UNAVAILABLE"
   /** The replication was closed. */
   | "REPLICATION_CLOSED";
 

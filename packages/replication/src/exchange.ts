@@ -1,5 +1,5 @@
 import type { RegionId } from "@tidemark/core";
-import type { Timers, Vector, VectorEntry, Wal } from "@tidemark/wal";
+import type { Timers, Vector, Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import type { Link } from "./link.ts";
@@ -9,7 +9,8 @@ import { formatMembership } from "./membership.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
 import type { OwnLogs } from "./own-logs.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
-import type { Receiver } from "./receiver.ts";
+import type { ReconciliationPlan } from "./reconciliation-plan.ts";
+import type { ReconciliationEngine } from "./reconciliation.ts";
 import type { Repair } from "./repair.ts";
 import type { Stability } from "./stability.ts";
 
@@ -25,7 +26,7 @@ export interface ExchangeOptions {
   readonly link: Link;
   readonly peers: PeerTable;
   readonly ownLogs: OwnLogs;
-  readonly receiver: Receiver;
+  readonly engine: ReconciliationEngine;
   readonly repair: Repair;
   readonly stability: Stability;
   /** What this region acks now. */
@@ -67,7 +68,8 @@ export class Exchange {
     peer.ack = ack;
     peer.reported = ack.vector;
     if (peer.agrees === true) stability.acked(region, ack);
-    this.#want(ack.vector, false);
+    this.#options.engine.fetch(this.#reconcile(ack.vector), false);
+    this.#options.repair.check();
     this.#options.heard(peer);
   }
 
@@ -78,7 +80,10 @@ export class Exchange {
     const peer = peers.get(region);
     if (peer === undefined) {
       const removed = membership.removed?.get(region);
-      if (removed !== undefined) this.#want(peers.departed(region, removed.name, ack.vector).reported, true);
+      if (removed === undefined) return;
+      const { reported } = peers.departed(region, removed.name, ack.vector);
+      this.#options.engine.fetch(this.#reconcile(reported), true);
+      this.#options.repair.check();
       return;
     }
     const agrees = equalBytes(membershipDigest, this.#options.agreedDigest());
@@ -92,8 +97,7 @@ export class Exchange {
     this.acked(region, ack);
     const own = ack.vector.entries().filter(({ log }) => log.region === self);
     await ownLogs.peerHolds(region, own);
-    await this.#compare(ack.vector);
-    this.#want(ack.vector, true);
+    await this.#options.engine.apply(this.#reconcile(ack.vector));
     this.#options.repair.check();
     this.#options.heard(peer);
   }
@@ -136,39 +140,11 @@ export class Exchange {
     this.#underWay.set(region, { done, abort });
   }
 
-  /** Whatever the vector holds beyond us is wanted. */
-  #want(vector: Vector, urgent: boolean): void {
-    const { ownLogs, receiver, repair, wal, timers, stability } = this.#options;
-    for (const { log, lsn } of vector.entries()) {
-      stability.epochSeen(log.region, log.epoch);
-      if (ownLogs.isOwn(log) || lsn <= (wal.log(log)?.durable.lsn ?? 0)) continue;
-      receiver.of(log).machine.announce(timers.now(), lsn);
-      if (urgent) repair.hurry(log);
-    }
-    repair.check();
-  }
-
-  /** A digest that differs at an LSN we hold is a fork, seen before any byte of it moves. */
-  async #compare(vector: Vector): Promise<void> {
-    for (const entry of vector.entries()) {
-      const held = await this.#heldAt(entry);
-      if (held === undefined || equalBytes(held.subarray(0, entry.digest.length), entry.digest)) continue;
-      this.#options.receiver.reportFork(entry.log, {
-        log: entry.log,
-        lsn: entry.lsn,
-        held,
-        offered: entry.digest,
-        batch: undefined,
-      });
-    }
-  }
-
-  async #heldAt(entry: VectorEntry): Promise<Uint8Array | undefined> {
-    const log = this.#options.wal.log(entry.log);
-    if (log === undefined || entry.lsn > log.durable.lsn || entry.lsn < log.first) return undefined;
-    const digest = entry.lsn === log.durable.lsn ? log.durable.digest : await log.digestAt(entry.lsn);
-    // No batch of ours ends where one of theirs does: the bytes differ, whatever they are.
-    return digest ?? new Uint8Array(0);
+  /** What a peer holds beyond us is on its way to us, or is asked for. */
+  #reconcile(vector: Vector): ReconciliationPlan {
+    const { stability, engine, wal } = this.#options;
+    for (const { log } of vector.entries()) stability.epochSeen(log.region, log.epoch);
+    return engine.plan({ vector: wal.vector() }, { vector });
   }
 
   /** Somebody has a list of a higher version: if it follows ours, it is ours as well. */

@@ -153,12 +153,17 @@ export class Fence {
 
   #work(run: () => Promise<void>): void {
     this.#working ??= run()
-      .catch((error: unknown) => {
-        this.#options.logger.error({ err: error }, "A fenced region got no further: it tries again");
-      })
-      .finally(() => {
+      .then(
+        () => true,
+        (error: unknown) => {
+          this.#options.logger.error({ err: error }, "A fenced region got no further: it tries again");
+          return false;
+        },
+      )
+      .then((done) => {
         this.#working = undefined;
-        this.check();
+        // What failed is tried again when something was heard: not at once, and not while closing.
+        if (done) this.check();
       });
   }
 }

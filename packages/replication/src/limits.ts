@@ -20,6 +20,12 @@ export interface ReplicationLimits {
   readonly requestsInFlightMax: number;
   /** First and last pause between attempts of something that failed (doubled in between). @defaultValue 50 and 2,000 */
   readonly retryMs: { readonly min: number; readonly max: number };
+  /** The largest snapshot that is taken of a member. @defaultValue 4 GiB */
+  readonly snapshotBytesMax: number;
+  /** A snapshot that nobody has asked for so long is dropped. @defaultValue 30,000 */
+  readonly snapshotIdleMs: number;
+  /** How often the state is compared with that of a member that holds the same; 0 for never. @defaultValue 30,000 */
+  readonly certificateMs: number;
   /** Frames in a row of one subject that may fail before its source is called quarantined. @defaultValue 8 */
   readonly poisonFramesMax: number;
   /** Bytes of each poison frame kept as evidence. @defaultValue 256 */
@@ -38,6 +44,9 @@ export const DEFAULT_REPLICATION_LIMITS: ReplicationLimits = {
   repairDelayMs: 10,
   requestsInFlightMax: 4,
   retryMs: { min: 50, max: 2_000 },
+  snapshotBytesMax: 4 * 1024 * 1024 * 1024,
+  snapshotIdleMs: 30_000,
+  certificateMs: 30_000,
   poisonFramesMax: 8,
   poisonEvidenceBytes: 256,
 };

@@ -1,11 +1,13 @@
-import { formatLogId, shardId, type Channel, type RegionId } from "@tidemark/core";
+import { formatLogId, shardId, type Channel } from "@tidemark/core";
+import type { Checkpoint } from "@tidemark/wal";
 import { encodeAck, type Ack } from "./ack.ts";
 import { AckSchedule } from "./ack-schedule.ts";
 import { Answers } from "./answers.ts";
 import { Applier } from "./applier.ts";
-import { certify } from "./certificate.ts";
 import { ClusterView } from "./cluster-view.ts";
+import { Convergence } from "./convergence.ts";
 import { Coverage } from "./coverage.ts";
+import { digestDetails } from "./digest-answer.ts";
 import { Exchange } from "./exchange.ts";
 import { Fence } from "./fence.ts";
 import { FRAME_OVERHEAD_BYTES, FrameCodec } from "./frame.ts";
@@ -19,17 +21,22 @@ import { OwnLogs } from "./own-logs.ts";
 import { PeerTable, type Peer } from "./peer-table.ts";
 import { PoisonBox } from "./poison.ts";
 import { Receiver } from "./receiver.ts";
+import { reconcileThrough, ReconciliationEngine } from "./reconciliation.ts";
 import { RegionReplication } from "./region-replication.ts";
 import { Repair } from "./repair.ts";
 import type { Replicated } from "./replicated.ts";
 import type { OpenReplicationOptions, Replication } from "./replication.ts";
 import { ReplicationState } from "./replication-state.ts";
-import { RANGE_REPLY_OVERHEAD_BYTES } from "./reply.ts";
+import { RANGE_REPLY_OVERHEAD_BYTES, SNAPSHOT_REPLY_OVERHEAD_BYTES } from "./reply.ts";
+import { takeSnapshot } from "./snapshot-body.ts";
+import { SnapshotProvider } from "./snapshot-provider.ts";
 import { Stability } from "./stability.ts";
+import { StateTransfer } from "./state-transfer.ts";
 import { ackSubject } from "./subject.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { WaitSet } from "./wait-set.ts";
 import { WalShipper } from "./wal-shipper.ts";
+import { WriteGate } from "./write-gate.ts";
 
 /**
  * Opens the replication of one region: replays what is stored, then ships, receives and acks.
@@ -98,6 +105,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     joinedSince: options.joinedSince ?? membership.list.version,
     joining: freshDirectory,
     ...(options.returned === undefined ? {} : { returned: options.returned }),
+    ...(options.checkpoints === undefined ? {} : { restore: () => transfer.obtain() }),
     changed: () => {
       if (replaying) return;
       // Members that hear of it ask, and are asked, what is held.
@@ -152,7 +160,9 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     },
   });
   const frameBytes = transport.capabilities.frameBytesMax - FRAME_OVERHEAD_BYTES;
+  const gate = new WriteGate();
   const ownLogs = new OwnLogs({
+    gate,
     wal,
     self,
     shards: membership.list.shards,
@@ -191,7 +201,69 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     isOwn: (id) => ownLogs.isOwn(id),
     changed: () => repair.check(),
   });
-  const repair = new Repair({ timers, limits, logger, link, peers, receiver });
+  const repair = new Repair({
+    timers,
+    limits,
+    logger,
+    link,
+    peers,
+    receiver,
+    trimmed: (id) => {
+      // Who has written ships that first; a new directory has derived nothing yet.
+      if (transfer.snapshots.possible && !replication.joining) fence.step({ kind: "behind" });
+      else transfer.need(id);
+    },
+  });
+  const transfer = new StateTransfer({
+    place: options.checkpoints === undefined ? undefined : { ...options.checkpoints, hasher },
+    wal,
+    timers,
+    limits,
+    logger,
+    link,
+    peers,
+    channels,
+    state,
+    applier,
+    receiver,
+    repair,
+    gate,
+    resumed: () => {
+      for (const replicated of channels.values()) replicated.stable(stability.frontier);
+      provider.drop();
+      convergence.replaced();
+      advance();
+      exchange.withAll("all");
+    },
+  });
+  const snapshot = (): Promise<Checkpoint> =>
+    takeSnapshot({ wal, vector: state.vector(), channels, membershipVersion: membership.list.version });
+  const provider = new SnapshotProvider({
+    hasher,
+    timers,
+    idleMs: limits.snapshotIdleMs,
+    partBytes: transport.capabilities.frameBytesMax - SNAPSHOT_REPLY_OVERHEAD_BYTES,
+    take: snapshot,
+    followed: (vector) => wal.logs().every(({ id, first }) => first <= vector.lsnOf(id) + 1),
+  });
+  const convergence = new Convergence({
+    hasher,
+    wal,
+    timers,
+    limits,
+    logger,
+    link,
+    peers,
+    channels,
+    state,
+    transfer,
+    frameBytesMax: transport.capabilities.frameBytesMax,
+    replayed: options.applied === undefined,
+    diverged: options.diverged,
+  });
+  const engine = new ReconciliationEngine(
+    reconcileThrough({ wal, receiver, repair, timers, isOwn: (id) => ownLogs.isOwn(id) }),
+  );
   const heard = (peer: Peer): void => {
     counts.acksHeard += 1;
     for (const shipper of shippers.values())
@@ -208,7 +280,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     link,
     peers,
     ownLogs,
-    receiver,
+    engine,
     repair,
     stability,
     ack: currentAck,
@@ -222,7 +294,12 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     rangeBytes: transport.capabilities.frameBytesMax - RANGE_REPLY_OVERHEAD_BYTES,
     isPeer: (region) => peers.get(region) !== undefined,
     ack: currentAck,
-    certificate: () => certify(hasher, state.vector(), channels),
+    certificate: () => convergence.certificate(),
+    details: (slots, detail) => {
+      const bytesMax = Math.floor(transport.capabilities.frameBytesMax / 2);
+      return digestDetails(channels, { slots, detail }, { replayed: convergence.replayed, bytesMax });
+    },
+    snapshot: async (token) => (replication.joining ? undefined : provider.part(token)),
     told: (region, theirDigest, ack) => void exchange.told(region, theirDigest, ack),
     relay: role === "follower" ? undefined : options.relay,
     keys: options.keys,
@@ -251,7 +328,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   let slotMap = routerOf(membership.list).format();
 
   fence.listed(membership.list);
-  for (const log of wal.logs()) await applier.attach(log);
+  for (const log of wal.logs()) await transfer.follow(log);
   replaying = false;
   advance();
 
@@ -267,9 +344,12 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   });
   // The first ack asks for vectors as well, after listening began: what is published meanwhile is heard, what
   // was before is in the vectors.
-  void listening.then(() => acks.start());
+  void listening.then(() => {
+    acks.start();
+    convergence.start();
+    if (transfer.lost) transfer.need();
+  });
 
-  const diverged = new Set<RegionId>();
   const view = new ClusterView({
     wal,
     transport,
@@ -288,7 +368,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     repair,
     lag,
     shippers,
-    diverged,
+    convergence,
+    transfer,
   });
   const coverage = new Coverage({
     self,
@@ -298,7 +379,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     wal,
     isCurrent: (log) => ownLogs.isOwn(log),
   });
-  return new RegionReplication({
+  const replication: RegionReplication = new RegionReplication({
     role,
     freshDirectory,
     hasher,
@@ -320,8 +401,12 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     shippers,
     poison,
     view,
-    diverged,
+    convergence,
     counts,
     stopStatus,
+    transfer,
+    provider,
+    snapshot,
   });
+  return replication;
 }

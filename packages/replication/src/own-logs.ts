@@ -13,6 +13,7 @@ import { decideEpoch } from "./epoch-decision.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import { ReplicationError } from "./errors.ts";
 import type { ReplicationLogger } from "./logger.ts";
+import type { WriteGate } from "./write-gate.ts";
 
 /** Writes one record: called when its batch is formed, because the numbers are given out then. */
 export type OwnEncoder = (writer: ByteWriter, lsn: number, log: LogId) => void;
@@ -50,6 +51,8 @@ export interface OwnLogsOptions {
   /** The slot map is another one than in the last run: no log of that run is continued. @defaultValue false */
   readonly slotsMoved?: boolean;
   readonly others: () => readonly RegionId[];
+  /** Lets writes in, unless the state is being replaced. */
+  readonly gate: WriteGate;
   readonly logger: ReplicationLogger;
   readonly wallClock: () => number;
   /** The highest epoch of this region that any peer reported. */
@@ -109,9 +112,15 @@ export class OwnLogs {
    */
   append(channel: Channel, type: number, encode: OwnEncoder, options: OwnAppendOptions): Promise<Appended> {
     const own = this.#channel(channel, options.shard);
-    return own.open === undefined
-      ? this.#open(own).then((log) => this.#append(own, log, type, encode, options))
-      : this.#append(own, own.open, type, encode, options);
+    this.#options.gate.enter();
+    if (own.open !== undefined) return this.#append(own, own.open, type, encode, options);
+    return this.#open(own).then(
+      (log) => this.#append(own, log, type, encode, options),
+      (error: unknown) => {
+        this.#options.gate.leave();
+        throw error;
+      },
+    );
   }
 
   /** The hot path of a write: one promise above the log's own, and no async function between them. */
@@ -123,15 +132,18 @@ export class OwnLogs {
     options: OwnAppendOptions,
   ): Promise<Appended> {
     const { id } = log;
+    const { gate } = this.#options;
     return log
       .append(type, (writer, lsn) => encode(writer, lsn, id), options)
       .then(
         (lsn) => {
+          gate.leave();
           const { applied } = this.#options;
           if (applied !== undefined) return applied(id, lsn).then(() => ({ log: id, lsn }));
           return log.durable.lsn >= lsn ? { log: id, lsn } : appliedLater(log, lsn);
         },
         (error: unknown) => {
+          gate.leave();
           if (log.failed === undefined) throw error;
           this.#retire(own, log, "it failed");
           throw new ReplicationError("EPOCH_ROLLED", `Cannot go on writing ${formatLogId(id)}: it failed`, {

@@ -63,6 +63,7 @@ export class Receiver {
   readonly counts: ReceiverCounts = { held: 0, ahead: 0, dropped: 0, stored: 0 };
   readonly #options: ReceiverOptions;
   readonly #receiving: Map<string, Receiving> = new Map();
+  #paused: boolean = false;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -115,6 +116,10 @@ export class Receiver {
         );
       }
       if (this.#options.isOwn(header.log)) continue;
+      if (this.#paused) {
+        this.counts.dropped += 1;
+        continue;
+      }
       receiving = this.of(header.log);
       if (this.#isHeld(receiving, header, bytes.subarray(start + DIGEST_OFFSET, start + BATCH_HEADER_BYTES)))
         continue;
@@ -130,6 +135,22 @@ export class Receiver {
       await receiving.storing;
     }
     this.#options.changed();
+  }
+
+  /** Takes nothing until {@link resume}: what arrives is dropped and asked for later. Resolves once nothing is being stored. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    await this.close();
+  }
+
+  resume(): void {
+    this.#paused = false;
+  }
+
+  /** What is stored of a log was replaced or repaired: what was known about it is void, but that it forked. */
+  renew(id: LogId): void {
+    const key = formatLogId(id);
+    if (this.#receiving.get(key)?.fork === undefined) this.#receiving.delete(key);
   }
 
   /** Somebody has another digest at an LSN that we hold. */

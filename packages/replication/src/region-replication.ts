@@ -7,11 +7,12 @@ import {
   type RegionId,
   type ShardId,
 } from "@tidemark/core";
-import type { Vector } from "@tidemark/wal";
+import type { Checkpoint, Vector } from "@tidemark/wal";
 import type { AckSchedule } from "./ack-schedule.ts";
 import type { Applier } from "./applier.ts";
-import { certify, compareCertificates, type Certificate } from "./certificate.ts";
+import type { Certificate } from "./certificate.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import type { Comparison, Convergence } from "./convergence.ts";
 import type { Coverage, CoverageNeed, CoveragePosition } from "./coverage.ts";
 import { ReplicationError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
@@ -31,7 +32,9 @@ import type { Repair } from "./repair.ts";
 import type { Replicated } from "./replicated.ts";
 import type { ReadyOptions, Replication } from "./replication.ts";
 import type { ReplicationState } from "./replication-state.ts";
+import type { SnapshotProvider } from "./snapshot-provider.ts";
 import type { Stability } from "./stability.ts";
+import type { StateTransfer } from "./state-transfer.ts";
 import type { WaitOptions, WaitSet } from "./wait-set.ts";
 import type { WalShipper } from "./wal-shipper.ts";
 
@@ -59,9 +62,12 @@ export interface RegionReplicationParts {
   readonly shippers: ReadonlyMap<string, WalShipper>;
   readonly poison: PoisonBox;
   readonly view: ClusterView;
-  readonly diverged: Set<RegionId>;
+  readonly convergence: Convergence;
   readonly counts: { readonly recordsApplied: number; readonly acksSent: number; readonly acksHeard: number };
   readonly stopStatus: () => void;
+  readonly transfer: StateTransfer;
+  readonly provider: SnapshotProvider;
+  readonly snapshot: () => Promise<Checkpoint>;
 }
 
 const LEAVE_TIMEOUT_MS = 10_000;
@@ -201,30 +207,29 @@ export class RegionReplication implements Replication {
   }
 
   certificate(): Certificate {
-    const { hasher, state, channels } = this.#parts;
-    return certify(hasher, state.vector(), channels);
+    return this.#parts.convergence.certificate();
   }
 
-  async requestCertificate(
-    peer: RegionId,
-    options: { readonly timeoutMs?: number } = {},
-  ): Promise<{ readonly certificate: Certificate; readonly verdict: "equal" | "behind" | "diverged" }> {
-    const { link, diverged } = this.#parts;
-    const reply = await link.ask(peer, { kind: "digests", slots: [] }, options);
-    if (reply.kind !== "digests") {
-      throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} gives no certificate`);
-    }
-    const certificate = { vector: reply.vector, digest: reply.digest };
-    // Made now, not before the question: ours moves on while theirs is on its way.
-    const verdict = compareCertificates(this.certificate(), certificate);
-    if (verdict === "diverged") diverged.add(peer);
-    if (verdict === "equal") diverged.delete(peer);
-    return { certificate, verdict };
+  requestCertificate(peer: RegionId, options: { readonly timeoutMs?: number } = {}): Promise<Comparison> {
+    return this.#parts.convergence.compare(peer, options);
+  }
+
+  rebuild(): Promise<void> {
+    return this.#parts.convergence.rebuild();
   }
 
   get joining(): boolean {
     if (this.#joining && this.#headsReached("any")) this.#joining = false;
-    return this.#joining;
+    return this.#joining || this.#parts.transfer.unready;
+  }
+
+  snapshot(): Promise<Checkpoint> {
+    return this.#parts.snapshot();
+  }
+
+  async restoreFromPeer(peer?: RegionId): Promise<Vector> {
+    if (this.#closing !== undefined) throw closed();
+    return this.#parts.transfer.restore(peer);
   }
 
   async ready(options: ReadyOptions): Promise<void> {
@@ -328,6 +333,9 @@ export class RegionReplication implements Replication {
     const repairing = repair.close();
     await link.close();
     await Promise.all([...shipping, repairing, exchange.close()]);
+    await this.#parts.convergence.close();
+    await this.#parts.transfer.close();
+    this.#parts.provider.close();
     await Promise.all([receiver.close(), this.#parts.fence.close()]);
     applier.close();
   }

@@ -3,7 +3,7 @@ import type { Timers } from "@tidemark/wal";
 import type { ReplicationLimits } from "./limits.ts";
 import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
-import type { PeerTable } from "./peer-table.ts";
+import type { Peer, PeerTable } from "./peer-table.ts";
 import type { Receiver, Receiving } from "./receiver.ts";
 
 /** Asks for what is missing, of whoever holds it: the same way for a lost frame and for a healed partition. */
@@ -16,6 +16,8 @@ export class Repair {
   readonly #underWay: Map<string, Promise<void>> = new Map();
   /** Holders that could not serve a log, until they or we make progress. */
   readonly #failed: Map<string, Set<RegionId>> = new Map();
+  /** Holders that no longer have what is missing of a log. */
+  readonly #trimmedBy: Map<string, Set<RegionId>> = new Map();
   readonly #urgent: Set<string> = new Set();
   #restart: AbortController = new AbortController();
   #cancelTimer: (() => void) | undefined;
@@ -59,8 +61,15 @@ export class Repair {
     this.#restart.abort();
     this.#restart = new AbortController();
     this.#failed.clear();
+    this.#trimmedBy.clear();
     for (const { machine } of this.#options.receiver.all()) this.hurry(machine.id);
     this.check();
+  }
+
+  /** What is stored was replaced: what was found out about holders is void. */
+  reset(): void {
+    this.trimmed.clear();
+    this.restart();
   }
 
   /** Asks no more; resolves once nothing is under way. */
@@ -94,6 +103,7 @@ export class Repair {
       if (holders.length > 0)
         receiving.notBeforeMs = this.#options.timers.now() + this.#options.limits.retryMs.max;
       this.#failed.delete(key);
+      if (missing !== undefined && this.#isTrimmed(key, holders)) this.#options.trimmed(receiving.machine.id);
       return;
     }
     const asked = this.#fetch(key, receiving, peer.region, missing.from, missing.to).finally(() => {
@@ -101,6 +111,15 @@ export class Repair {
       this.check();
     });
     this.#underWay.set(key, asked);
+  }
+
+  /** Whether everybody who could be asked has dropped what is missing. */
+  #isTrimmed(key: string, holders: readonly Peer[]): boolean {
+    const { timers, limits } = this.#options;
+    const now = timers.now();
+    const live = holders.filter(({ heardAtMs }) => now - (heardAtMs ?? -Infinity) <= limits.peerSilentMs);
+    const trimmedBy = this.#trimmedBy.get(key);
+    return live.length > 0 && live.every(({ region }) => trimmedBy?.has(region) === true);
   }
 
   async #fetch(key: string, receiving: Receiving, region: RegionId, from: number, to: number): Promise<void> {
@@ -111,13 +130,17 @@ export class Repair {
     this.#urgent.delete(key);
     try {
       const reply = await link.ask(region, { kind: "range", log: id, from, to }, { signal });
-      if (reply.kind === "refused" && reply.refusal === "trimmed") this.trimmed.set(key, reply.first);
+      if (reply.kind === "refused" && reply.refusal === "trimmed") {
+        this.trimmed.set(key, reply.first);
+        this.#trimmedBy.set(key, (this.#trimmedBy.get(key) ?? new Set()).add(region));
+      }
       // Frames that came meanwhile filled it: the log is moving by itself, and asking on would fetch it twice.
       const moving = receiving.machine.accepted.lsn >= from;
       if (reply.kind === "range") await receiver.take(reply.batches, (log) => formatLogId(log) === key);
       if (receiving.machine.accepted.lsn >= from) {
         this.#failed.delete(key);
         this.trimmed.delete(key);
+        this.#trimmedBy.delete(key);
         // A piece of what was asked for: the next one is asked for at once.
         if (!moving && receiving.machine.accepted.lsn < to) this.#urgent.add(key);
         return;
@@ -139,4 +162,6 @@ export interface RepairOptions {
   readonly link: Link;
   readonly peers: PeerTable;
   readonly receiver: Receiver;
+  /** Nobody who can be asked holds what is missing of a log any more: only a snapshot helps. */
+  readonly trimmed: (id: LogId) => void;
 }

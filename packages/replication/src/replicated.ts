@@ -1,5 +1,6 @@
 import type { Channel } from "@tidemark/core";
 import type { WalBatch } from "@tidemark/wal";
+import type { DigestObjectEntry } from "./digest-parts.ts";
 import type { Frontier } from "./frontier.ts";
 
 // Whoever implements the interface names its argument without depending on the log.
@@ -25,4 +26,10 @@ export interface Replicated {
   restore(bytes: Uint8Array): void;
   /** 32 bytes that depend on the set of applied ops and on nothing else. */
   digest(): Uint8Array;
+  /** The digest of one of 4,096 slots, 32 bytes, zeros while it is empty; without it a divergence is not narrowed down. */
+  slotDigest?(slot: number): Uint8Array;
+  /** The objects of a slot with their digests. */
+  objects?(slot: number): readonly DigestObjectEntry[];
+  /** Forgets everything, so that all ops can be applied again; without it a divergence is not mended by a replay. */
+  reset?(): void;
 }

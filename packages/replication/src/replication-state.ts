@@ -38,6 +38,13 @@ export class ReplicationState {
     this.#vector = undefined;
   }
 
+  /** All states were replaced by others, which cover a vector: the one way back. */
+  reset(applied: Vector): void {
+    this.#marks.clear();
+    for (const entry of applied.entries()) this.#marks.set(formatLogId(entry.log), entry);
+    this.#vector = undefined;
+  }
+
   /** Whether every entry is reached here. Digests are compared elsewhere: a fork has its own report. */
   covers(vector: Vector): boolean {
     for (const { log, lsn } of vector.entries()) if (this.lsnOf(log) < lsn) return false;

@@ -1,8 +1,9 @@
 import type { ByteWriter, Channel, Hasher, LogId, RegionId, ShardId } from "@tidemark/core";
 import type { Transport } from "@tidemark/transport";
-import type { Timers, Vector, Wal } from "@tidemark/wal";
+import type { Checkpoint, Timers, Vector, Wal, WalFs } from "@tidemark/wal";
 import type { Certificate } from "./certificate.ts";
 import type { CoverageNeed, CoveragePosition } from "./coverage.ts";
+import type { DivergenceReport } from "./divergence.ts";
 import type { FenceState } from "./fenced-return.ts";
 import type { ClusterKey, FrameKeys } from "./frame.ts";
 import type { ReplicationEvents } from "./events.ts";
@@ -61,6 +62,13 @@ export interface OpenReplicationOptions {
   readonly keys?: () => Uint8Array;
   /** What the restored state covers: the vector of its checkpoint. @defaultValue empty: all logs are replayed */
   readonly applied?: Vector;
+  /**
+   * Where checkpoints are written, beside the logs: with it a snapshot of a member can replace the state when logs no
+   * longer lead there. Call {@link finishInstall} with the logs open, before a checkpoint is looked for.
+   */
+  readonly checkpoints?: { readonly fs: WalFs; readonly dir: string };
+  /** Told once for each divergence, with the ids of what differs: not for a label, nor for a log that many read. */
+  readonly diverged?: (report: DivergenceReport) => void;
   readonly timers: Timers;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly limits?: Partial<ReplicationLimits>;
@@ -150,12 +158,27 @@ export interface Replication {
    * it is another one of its version.
    */
   setMembership(list: Membership): Promise<void>;
+  /** All state and what it covers, exactly as of this call: the body of a checkpoint. */
+  snapshot(): Promise<Checkpoint>;
+  /**
+   * Takes the state of a member, of the one named or of any, in place of what was derived here, and replays on top what is
+   * stored above it. Reads and writes are refused (`joining`) while it is put in place; calls meanwhile share it.
+   *
+   * @returns what the snapshot covered.
+   * @throws ReplicationError `SNAPSHOT_UNAVAILABLE` (retryable).
+   */
+  restoreFromPeer(peer?: RegionId): Promise<Vector>;
   certificate(): Certificate;
   /** Asks a peer for its certificate and compares: equal vectors with unequal digests are `DIVERGED`, in health. */
   requestCertificate(
     peer: RegionId,
     options?: { readonly timeoutMs?: number },
   ): Promise<{ readonly certificate: Certificate; readonly verdict: "equal" | "behind" | "diverged" }>;
+  /**
+   * Folds all stored logs again, from their beginning, into an empty state; reads and writes are refused meanwhile. What a
+   * divergence sets in motion by itself.
+   */
+  rebuild(): Promise<void>;
   /** A new directory that has not reached the head of any member: serve neither reads nor writes. */
   readonly joining: boolean;
   /** Waits for the heads of members. @throws ReplicationError `NOT_READY` (retryable) at the deadline. */

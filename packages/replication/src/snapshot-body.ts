@@ -132,26 +132,30 @@ export function whyNotRestorable(
 /**
  * Replaces the state of every channel. What fails leaves every state as it was.
  *
+ * @returns takes it back.
  * @throws `CoreError` `DECODE_FAILED`, and whatever else a `restore` throws.
  */
 export function restoreSnapshotBody(
   channels: ReadonlyMap<Channel, Replicated>,
   bytes: Uint8Array,
-): SnapshotBody {
+): () => void {
   const body = decodeSnapshotBody(bytes);
   const why = whyNotRestorable(channels, body);
   if (why !== undefined) new ByteReader(bytes).fail(`Cannot restore a snapshot: ${why}`, 0);
   const done: [Replicated, Uint8Array][] = [];
+  const undo = (): void => {
+    for (const [replicated, before] of done) replicated.restore(before);
+  };
   try {
     for (const [channel, replicated] of sorted(channels)) {
       done.push([replicated, replicated.snapshot()]);
       replicated.restore(body.parts.get(channel) as Uint8Array);
     }
   } catch (error) {
-    for (const [replicated, before] of done) replicated.restore(before);
+    undo();
     throw error;
   }
-  return body;
+  return undo;
 }
 
 function sorted<Value>(channels: ReadonlyMap<Channel, Value>): [Channel, Value][] {

@@ -5,10 +5,13 @@ import {
   type InProcessNetworkOptions,
 } from "@tidemark/transport-inprocess";
 import type { Transport } from "@tidemark/transport";
-import { memoryFs, openWal, type Wal } from "@tidemark/wal";
+import { memoryFs, openWal, readCheckpoint, type Wal } from "@tidemark/wal";
 import {
+  decodeSnapshotBody,
+  finishInstall,
   nextMembership,
   openReplication,
+  type CheckpointPlace,
   type Membership,
   type OpenReplicationOptions,
   type Replication,
@@ -31,7 +34,12 @@ export interface Node {
 export type Written = Awaited<ReturnType<Replication["append"]>>;
 
 /** What a test may say about a region it opens. */
-export type NodeOptions = Partial<OpenReplicationOptions> & { readonly state?: ModelState };
+export type NodeOptions = Partial<OpenReplicationOptions> & {
+  readonly state?: ModelState;
+  readonly segmentBytes?: number;
+  /** Keeps checkpoints: begins from the newest, and may take a snapshot of a member. */
+  readonly keeps?: boolean;
+};
 
 /** Regions a, b, c … over disks in memory, one network and virtual time. */
 export class TestCluster implements AsyncDisposable {
@@ -74,11 +82,19 @@ export class TestCluster implements AsyncDisposable {
     return this.nodes.get(name)!;
   }
 
-  async open(name: string, options: NodeOptions = {}): Promise<Node> {
-    const wal = await openWal({ fs: this.disk(name), dir: "data", hasher: nobleHasher });
+  async open(name: string, { segmentBytes, keeps = false, ...options }: NodeOptions = {}): Promise<Node> {
+    const fs = this.disk(name);
+    const wal = await openWal({
+      fs,
+      dir: "data",
+      hasher: nobleHasher,
+      ...(segmentBytes !== undefined && { segmentBytes }),
+    });
     const transport = options.transport ?? this.network.join(name);
     const state = options.state ?? new ModelState();
+    const kept = keeps ? await restored({ fs, dir: "data", hasher: nobleHasher }, wal, state) : {};
     const replication = await openReplication({
+      ...kept,
       wal,
       transport,
       hasher: nobleHasher,
@@ -151,4 +167,18 @@ export class TestCluster implements AsyncDisposable {
     }
     return bytes;
   }
+}
+
+/** What a region does when it opens: finishes what a crash interrupted, and begins from its newest checkpoint. */
+async function restored(
+  place: CheckpointPlace,
+  wal: Wal,
+  state: ModelState,
+): Promise<Partial<OpenReplicationOptions>> {
+  await finishInstall(place, wal);
+  const checkpoint = await readCheckpoint(place.fs, place.dir, nobleHasher);
+  const checkpoints = { fs: place.fs, dir: place.dir };
+  if (checkpoint === undefined) return { checkpoints };
+  state.restore(decodeSnapshotBody(checkpoint.body).parts.get("sessions")!);
+  return { checkpoints, applied: checkpoint.vector };
 }

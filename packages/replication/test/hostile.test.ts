@@ -155,9 +155,7 @@ test("REP-4 refusals are typed: not held, unsupported", async () => {
     of: 1,
   });
   expect(await ask(cluster, wire, member, range(1, 5))).toMatchObject({ refusal: "not-held" });
-  const token = new Uint8Array(0);
   for (const request of [
-    { kind: "snapshot", token },
     { kind: "keys", pseudonyms: [] },
     { kind: "digests", slots: [4] },
   ] satisfies Request[]) {

@@ -1,6 +1,6 @@
 import { shardId, type HlcClock, type LogId, type RegionId, type ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
-import type { Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
+import type { DigestObjectEntry, Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
 import { decodeOp, FOLD_VERSION } from "@tidemark/session";
 import type {
   Admission,
@@ -112,6 +112,18 @@ export class SessionReplicationBridge implements Replicated {
 
   digest(): Uint8Array {
     return this.#fold.digest();
+  }
+
+  slotDigest(slot: number): Uint8Array {
+    return this.#fold.slotDigest(slot);
+  }
+
+  objects(slot: number): readonly DigestObjectEntry[] {
+    return this.#fold.objects(slot);
+  }
+
+  reset(): void {
+    this.#fold.reset();
   }
 
   /**

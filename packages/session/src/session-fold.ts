@@ -200,6 +200,16 @@ export class SessionFold {
     return this.#digest.slotDigest(slot);
   }
 
+  /** The objects of one slot with their digests. */
+  objects(slot: number): { readonly kind: number; readonly id: string; readonly digest: Uint8Array }[] {
+    return this.#digest.objects(slot);
+  }
+
+  /** Forgets everything, so that all operations can be applied again. */
+  reset(): void {
+    this.#clear();
+  }
+
   /** Everything, in bytes that {@link SessionFold.restore} reads. */
   snapshot(): Uint8Array {
     return snapshotFold(this);
