@@ -32,7 +32,8 @@ export class FoldEffects {
 
   /** Whether this fold can make something of an operation; else it is kept whole. */
   folds(op: OpView): boolean {
-    if (!isFoldable(op)) return false;
+    const { kinds } = this.#fold;
+    if (op.kind === undefined || !(kinds?.has(op.kind) ?? true) || !isFoldable(op)) return false;
     return op.kind !== "fork" && op.kind !== "merge" ? true : this.#fits(op.sealed as ForkSealed);
   }
 

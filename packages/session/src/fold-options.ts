@@ -1,4 +1,5 @@
 import type { Hasher, LogId } from "@tidemark/core";
+import type { OpKind } from "./op-kinds.ts";
 
 /** What a fold needs. */
 export interface SessionFoldOptions {
@@ -9,6 +10,8 @@ export interface SessionFoldOptions {
   readonly halfLifeMs?: number;
   /** Bytes of one user's unstable operations kept for tickets. @defaultValue 65,536 */
   readonly unstableBytesMax?: number;
+  /** The kinds it folds: fewer make it behave as an older version, for tests of version skew. @defaultValue all */
+  readonly kinds?: ReadonlySet<OpKind>;
 }
 
 /** How far every member has come: what is at or below it will never be seen for the first time again. */

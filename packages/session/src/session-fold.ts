@@ -17,11 +17,12 @@ import type { SessionFoldOptions, StableFrontier } from "./fold-options.ts";
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
 import { FoldEffects } from "./fold-effects.ts";
+import { refoldSession } from "./fold-refold.ts";
 import { hexOf } from "./hex.ts";
 import { LaneState } from "./lane.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
-import { foldVersionOf } from "./op-kinds.ts";
+import { foldVersionOf, type OpKind } from "./op-kinds.ts";
 import { decodeOp, OpView } from "./op-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
@@ -45,12 +46,15 @@ export class SessionFold {
   readonly ids: EffectIds;
   readonly halfLifeMs: number;
   readonly unstableBytesMax: number;
+  readonly kinds: ReadonlySet<OpKind> | undefined;
   readonly sessions: Map<string, SessionEntry> = new Map();
   readonly users: Map<string, UserEntry> = new Map();
   readonly logs: LogTable = new LogTable();
   /** By number. */
   readonly lanes: LaneState[] = [];
   readonly effects: EffectTable = new EffectTable((a, b) => this.#compareLanes(a, b));
+  /** Effects of which only copies that cannot be folded are known. */
+  readonly unfolded: Set<number> = new Set();
   /** Unhides that are stable, but not every member knows their kind. */
   heldUnhides: UnstableOp[] = [];
   readonly counts: FoldCounts = noCounts();
@@ -71,6 +75,7 @@ export class SessionFold {
     this.ids = new EffectIds(hasher, clusterId);
     this.halfLifeMs = halfLifeMs;
     this.unstableBytesMax = unstableBytesMax;
+    this.kinds = options.kinds;
     this.#fold = new FoldEffects(this);
     this.#digest = new StateDigest(hasher, this.#terms);
   }
@@ -224,8 +229,21 @@ export class SessionFold {
       this.#clear();
       throw error;
     }
+    this.refold();
     for (const session of this.sessions.values()) this.#digest.touch(session);
     for (const user of this.users.values()) this.#digest.touch(user);
+  }
+
+  /** Folds what was kept whole and can be folded now; returns how many operations it was. */
+  refold(): number {
+    if (this.counts.unknown === 0) return 0;
+    let count = 0;
+    for (const session of this.sessions.values()) {
+      const folded = refoldSession(this, this.#fold, session);
+      if (folded > 0) this.#digest.touch(session);
+      count += folded;
+    }
+    return count;
   }
 
   /** The user's entry, made if it is missing. */
@@ -311,8 +329,9 @@ export class SessionFold {
     this.logs.queues[log]?.push(lsn, waiting);
     this.counts.unstable += 1;
     session.held.add(waiting, this.unstableBytesMax);
-    if (folds) this.#fold.fold(op, waiting, position, isNew);
+    if (folds) this.#fold.fold(op, waiting, position, isNew || this.unfolded.delete(effect));
     else {
+      if (isNew && effect >= 0) this.unfolded.add(effect);
       session.unknown.set(hexOf(key), op.bytes.slice());
       this.counts.unknown += 1;
     }
@@ -408,6 +427,7 @@ export class SessionFold {
     this.lanes.length = 0;
     this.effects.clear();
     this.heldUnhides = [];
+    this.unfolded.clear();
     Object.assign(this.counts, noCounts());
     this.#digest = new StateDigest(this.hasher, this.#terms);
   }

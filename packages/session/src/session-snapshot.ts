@@ -13,6 +13,7 @@ import { CARRIED_DIGEST_BYTES } from "./fork-parts.ts";
 import { bytesOfHex, hexOf } from "./hex.ts";
 import { laneOfBytes } from "./lane-bytes.ts";
 import { formatLane } from "./lane-id.ts";
+import { decodeOp } from "./op-view.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
 import { SessionEntry, type StartEffect, writeSignals, writeStart } from "./session-entry.ts";
 import { sortedByText } from "./sorted.ts";
@@ -164,7 +165,12 @@ export function readSession(reader: ByteReader, fold: SessionFold): void {
     session.forks.set(`${fork.lane} ${fork.seqno}`, fork);
   }
   for (let left = reader.count(EFFECT_ID_BYTES + 1); left > 0; left--) {
-    session.unknown.set(hexOf(reader.view(EFFECT_ID_BYTES)), reader.prefixed().slice());
+    const key = hexOf(reader.view(EFFECT_ID_BYTES));
+    const bytes = reader.prefixed().slice();
+    session.unknown.set(key, bytes);
+    const { operation } = decodeOp(bytes);
+    const index = operation === undefined ? undefined : fold.effects.find(operation.tag, operation.digest);
+    if (typeof index === "number") fold.unfolded.add(index);
   }
   readPositions(reader, session.positions, fold);
   fold.counts.conflicts += session.conflicts.size + Math.max(0, session.starts.length - 1);

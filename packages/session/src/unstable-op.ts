@@ -12,7 +12,8 @@ export interface UnstableOp {
   readonly seqno: number;
   /** The idempotency key. */
   readonly key: Uint8Array;
-  readonly kind: OpKind | undefined;
+  /** `undefined` while this fold keeps it whole. */
+  kind: OpKind | undefined;
   /** The number of the log it came in first, and its LSN there. */
   readonly log: number;
   readonly lsn: number;

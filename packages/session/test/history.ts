@@ -193,6 +193,7 @@ export function courseOf(past: History): fc.Arbitrary<Course> {
  * Applies a course. The frontier obeys the law of stability: once an operation is stable, everything that was accepted
  * without knowing it has arrived, so neither a copy of its effect nor a fork of its number arrives any more.
  *
+ * @param steps - How many of its steps are taken; what is stable by then is judged by the whole of it.
  * @returns Keys of the stable operations.
  */
 export function run(
@@ -200,6 +201,7 @@ export function run(
   past: History,
   course: Course,
   each?: (stable: ReadonlySet<string>) => void,
+  steps: number = Number.POSITIVE_INFINITY,
 ): Set<string> {
   const lsns = [0, 0, 0];
   const applied: { log: number; lsn: number; op: ModelOp }[] = [];
@@ -207,6 +209,7 @@ export function run(
   const stable = new Set<string>();
   const left = new Set(course.order);
   for (const [step, record] of course.order.entries()) {
+    if (step >= steps) break;
     const { log, op } = past.records[record]!;
     left.delete(record);
     fold.apply(past.ops[op]!.bytes, LOGS[log]!, ++lsns[log]!);

@@ -1,0 +1,87 @@
+import { nobleHasher } from "@tidemark/core";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { FOLD_VERSION, OP_KIND_CODE, type OpKind, opKindOf, SessionFold } from "../src/index.ts";
+import { CLUSTER_ID, courseOf, hex, history, run, SESSIONS, USERS } from "./history.ts";
+import { naiveHides, naiveSession, readSession } from "./naive-fold.ts";
+import { exchange, settle, started, TestRegion } from "./region.ts";
+
+const KINDS = Object.values(OP_KIND_CODE).flatMap((code) => opKindOf(code) ?? []);
+const open = (kinds?: readonly OpKind[]): SessionFold =>
+  new SessionFold({ hasher: nobleHasher, clusterId: CLUSTER_ID, ...(kinds && { kinds: new Set(kinds) }) });
+const withCourses = history.chain((past) => fc.tuple(fc.constant(past), courseOf(past)));
+const subset = fc.subarray(KINDS);
+
+test("REP-13 what an older version kept whole is folded once it is upgraded, with nothing left but its snapshot (scenario 49)", () => {
+  fc.assert(
+    fc.property(withCourses, subset, subset, fc.nat(), ([past, course], first, second, cut) => {
+      const at = cut % (course.order.length + 1);
+      const whole = open();
+      run(whole, past, course);
+      const old = open(first);
+      run(old, past, course, undefined, at);
+      // Upgraded in two steps; what is not known yet is kept on.
+      const middle = open([...new Set([...first, ...second])]);
+      middle.restore(old.snapshot());
+      const upgraded = open();
+      upgraded.restore(middle.snapshot());
+      const known = open();
+      run(known, past, course, undefined, at);
+      expect(hex(upgraded.digest())).toBe(hex(known.digest()));
+      run(upgraded, past, { order: course.order, frontiers: course.frontiers });
+      expect(hex(upgraded.digest())).toBe(hex(whole.digest()));
+      for (const session of SESSIONS) expect(readSession(upgraded, session)).toEqual(naiveSession(past.ops, session));
+      upgraded.stable({ lsnOf: () => Number.MAX_SAFE_INTEGER, foldVersionMin: FOLD_VERSION });
+      const keys = new Set(past.ops.map(({ key }) => key));
+      for (const user of USERS) {
+        const view = upgraded.user(user);
+        expect({ hidden: view.hidden(), withheld: view.withheld() }).toEqual(naiveHides(past.ops, keys, user));
+      }
+      const { unhidesPending, unstable } = upgraded.stats();
+      expect({ unhidesPending, unstable }).toEqual({ unhidesPending: 0, unstable: 0 });
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("REP-13 no unhide takes effect before every member knows its kind, though it is stable (scenario 49)", () => {
+  const [a, b] = [new TestRegion(1), new TestRegion(2)];
+  const old = open(KINDS.filter((kind) => kind !== "unhide"));
+  started([a, b]);
+  a.write("s", { kind: "hide", item: "x" });
+  a.write("s", { kind: "unhide", item: "x" });
+  for (const [at, bytes] of a.records.entries()) old.apply(bytes, a.log, at + 1);
+  exchange([a, b]);
+  settle([a, b], 0);
+  old.stable({ lsnOf: () => 99, foldVersionMin: 0 });
+  for (const fold of [a.fold, old]) expect(fold.user("ann").hidden()).toEqual(["x"]);
+  expect(old.stats()).toMatchObject({ unknown: 1, unhidesPending: 0 });
+  // Upgraded after its log was trimmed.
+  const upgraded = open();
+  upgraded.restore(old.snapshot());
+  expect(upgraded.stats()).toMatchObject({ unknown: 0, unhidesPending: 1, withheld: 1 });
+  expect(upgraded.user("ann").hidden()).toEqual(["x"]);
+  upgraded.stable({ lsnOf: () => 99, foldVersionMin: 0 });
+  expect(upgraded.user("ann").hidden()).toEqual(["x"]);
+  settle([a, b]);
+  upgraded.stable({ lsnOf: () => 99, foldVersionMin: 1 });
+  for (const fold of [a.fold, upgraded]) expect(fold.user("ann").hidden()).toEqual([]);
+  expect(hex(upgraded.digest())).toBe(hex(a.fold.digest()));
+});
+
+test("REP-13 a fork that an older version received begins its session once it is upgraded", () => {
+  const region = new TestRegion(1);
+  started([region], "p");
+  region.write("p", { kind: "annotate", text: "seen" });
+  region.write("f", { kind: "fork", parent: "p" }, "fork-1");
+  region.write("f", { kind: "annotate", text: "mine" });
+  const old = open(KINDS.filter((kind) => kind !== "fork" && kind !== "merge"));
+  for (const [at, bytes] of region.records.entries()) old.apply(bytes, region.log, at + 1);
+  old.stable({ lsnOf: () => 99, foldVersionMin: 1 });
+  expect(old.session("f")).toMatchObject({ unknown: 1, annotations: [{ text: "mine" }] });
+  const upgraded = open();
+  upgraded.restore(old.snapshot());
+  expect(upgraded.session("f")).toMatchObject({ user: "ann", unknown: 0, parents: ["p"] });
+  expect(upgraded.user("ann").sessions()).toEqual(["f", "p"]);
+  expect(hex(upgraded.digest())).toBe(hex(region.fold.digest()));
+});
