@@ -90,6 +90,9 @@ export class ClusterView {
       ...(stage === "idle"
         ? []
         : [`A snapshot of a member is being ${stage === "receiving" ? "received" : "put in place"}`]),
+      ...report.unknownVersion.map(
+        (subject) => `Frames of ${subject} are of a version this one does not know: upgrade this region`,
+      ),
       ...report.quarantined.map((subject) => `Frames of ${subject} keep failing`),
       ...[...convergence.diverged].map(([region, report]) => divergedReason(region, report)),
     ];

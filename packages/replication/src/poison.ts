@@ -13,6 +13,8 @@ export interface PoisonEvidence {
 export interface PoisonReport {
   readonly total: number;
   readonly byReason: ReadonlyMap<string, number>;
+  /** Subjects whose last frame was of a version this one does not know. */
+  readonly unknownVersion: readonly string[];
   /** Subjects whose last frames, at least as many as the limit, all failed. */
   readonly quarantined: readonly string[];
   /** The newest frames of quarantined subjects, bounded. */
@@ -35,6 +37,7 @@ export class PoisonBox {
   readonly #byReason: Map<string, number> = new Map();
   readonly #failing: Map<string, number> = new Map();
   readonly #evidence: PoisonEvidence[] = [];
+  readonly #unknownVersion: Set<string> = new Set();
 
   constructor(options: { readonly poisonFramesMax: number; readonly poisonEvidenceBytes: number }) {
     this.#framesMax = options.poisonFramesMax;
@@ -47,6 +50,8 @@ export class PoisonBox {
     if (this.#byReason.has(reason) || this.#byReason.size < REASONS_MAX) {
       this.#byReason.set(reason, (this.#byReason.get(reason) ?? 0) + 1);
     }
+    if (reason === "version") this.#unknownVersion.add(subject);
+    else this.#unknownVersion.delete(subject);
     const failing = (this.#failing.get(subject) ?? 0) + 1;
     this.#failing.set(subject, failing);
     if (failing < this.#framesMax) return false;
@@ -61,6 +66,7 @@ export class PoisonBox {
     const failing = this.#failing.get(subject);
     if (failing === undefined) return false;
     this.#failing.delete(subject);
+    this.#unknownVersion.delete(subject);
     return failing >= this.#framesMax;
   }
 
@@ -69,6 +75,7 @@ export class PoisonBox {
     return {
       total: this.#total,
       byReason: new Map(this.#byReason),
+      unknownVersion: [...this.#unknownVersion].toSorted(),
       quarantined: quarantined.map(([subject]) => subject).toSorted(),
       evidence: [...this.#evidence],
     };

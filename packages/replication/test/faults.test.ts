@@ -100,6 +100,52 @@ test("REP-2 scenario 14: a lost frame holds the mark, is asked for, and what cam
   expect(replication.metrics()).toMatchObject({ rangesAsked: 1, batchesAhead: 1 });
 });
 
+test("REP-13 scenario 40: frames of an unknown version are refused, counted and told; nothing they carried is lost", async () => {
+  await using cluster = await TestCluster.of(["a", "b"]);
+  await cluster.stop("b");
+  const tap: Tap = {};
+  const { replication, state } = await cluster.open("b", {
+    transport: tapped(cluster.network.join("b"), tap),
+  });
+  await cluster.timers.advance(50);
+  // As a member would send them that was upgraded first.
+  tap.hear = (_, frame) => [frame.with(4, 9)];
+  await cluster.write("a", "one");
+  await cluster.timers.advance(50);
+  expect(state.texts()).toEqual([]);
+  const health = replication.health();
+  expect(health.poison.byReason.get("version")).toBeGreaterThan(0);
+  expect(health.state).toBe("degraded");
+  expect(health.reasons).toContain(
+    "Frames of sessions.1.0 are of a version this one does not know: upgrade this region",
+  );
+  // Upgraded: what was refused comes again.
+  delete tap.hear;
+  await cluster.write("a", "two");
+  await cluster.timers.advance(5_000);
+  expect(state.texts()).toEqual(["one", "two"]);
+  expect(replication.health().reasons).toEqual([]);
+});
+
+test("WAL-4 REP-13 scenario 40: records of an unknown type are stored and passed on as they are, and harm nothing", async () => {
+  await using cluster = await TestCluster.of(["a", "b", "c"]);
+  cluster.network.cut("a", "c");
+  const { replication } = cluster.node("a");
+  const written = replication.append("sessions", 0x6e, (writer) => writer.raw(Uint8Array.of(1, 2, 3)));
+  const { log, lsn } = (await cluster.timers.until(written)) as Awaited<typeof written>;
+  await cluster.write("a", "after");
+  await cluster.timers.advance(60_000);
+  for (const name of ["a", "b", "c"]) {
+    const records: unknown[] = [];
+    const { wal, state } = cluster.node(name);
+    for await (const batch of wal.log(log)!.read(lsn))
+      for (const record of batch.records())
+        if (record.lsn === lsn) records.push([record.type, ...record.body]);
+    expect(records).toEqual([[0x6e, 1, 2, 3]]);
+    expect(state.texts()).toContain("after");
+  }
+});
+
 test("REP-9 scenario 17: killed at any moment, effect and mark come back as one", async () => {
   for (let turns = 0; turns < 12; turns++) {
     await using cluster = await TestCluster.of(["a", "b"]);

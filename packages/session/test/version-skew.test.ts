@@ -30,12 +30,15 @@ test("REP-13 what an older version kept whole is folded once it is upgraded, wit
       expect(hex(upgraded.digest())).toBe(hex(known.digest()));
       run(upgraded, past, { order: course.order, frontiers: course.frontiers });
       expect(hex(upgraded.digest())).toBe(hex(whole.digest()));
-      for (const session of SESSIONS) expect(readSession(upgraded, session)).toEqual(naiveSession(past.ops, session));
+      for (const session of SESSIONS)
+        expect(readSession(upgraded, session)).toEqual(naiveSession(past.ops, session));
       upgraded.stable({ lsnOf: () => Number.MAX_SAFE_INTEGER, foldVersionMin: FOLD_VERSION });
       const keys = new Set(past.ops.map(({ key }) => key));
       for (const user of USERS) {
         const view = upgraded.user(user);
-        expect({ hidden: view.hidden(), withheld: view.withheld() }).toEqual(naiveHides(past.ops, keys, user));
+        expect({ hidden: view.hidden(), withheld: view.withheld() }).toEqual(
+          naiveHides(past.ops, keys, user),
+        );
       }
       const { unhidesPending, unstable } = upgraded.stats();
       expect({ unhidesPending, unstable }).toEqual({ unhidesPending: 0, unstable: 0 });
