@@ -38,6 +38,7 @@ export type RefusalCode = Extract<
   | "SESSION_FORKED"
   | "OPERATION_CONFLICT"
   | "LANE_AHEAD"
+  | "SIGNAL_UNKNOWN"
 >;
 
 /** What the admission says to a request. */
@@ -110,6 +111,8 @@ export class SessionAdmission<Outcome = unknown> {
       request.kind === "fork" || request.kind === "merge" ? forkContent(this.#fold, request) : undefined;
     if (fork?.type === "refused") return fork;
     if (request.kind === "signal") {
+      const unknown = this.#unknownSignal(request.signal);
+      if (unknown !== undefined) return unknown;
       checkWeight(request.weight);
       this.#clock.checkIngest(request.eventTimeMs, "an event time");
     }
@@ -163,7 +166,12 @@ export class SessionAdmission<Outcome = unknown> {
     const refused = this.#refusal(session, kind === "start", known === "conflict");
     if (refused !== undefined) return refused;
     this.#clock.checkIngest(op.stamp.wallMs, "a stamp");
-    if (kind === "signal") this.#clock.checkIngest((op.clear as SignalClear).eventTimeMs, "an event time");
+    if (kind === "signal") {
+      const { signal, eventTimeMs } = op.clear as SignalClear;
+      const unknown = this.#unknownSignal(signal);
+      if (unknown !== undefined) return unknown;
+      this.#clock.checkIngest(eventTimeMs, "an event time");
+    }
     const draft = this.#draft({ session, operation, sealed: op, kind, clientPlace: place });
     return { type: "accepted", draft };
   }
@@ -231,6 +239,15 @@ export class SessionAdmission<Outcome = unknown> {
     return undefined;
   }
 
+  #unknownSignal(signal: string): Admission<Outcome> | undefined {
+    const { schema } = this.#fold;
+    if (schema === undefined || schema.decayOf(signal) !== undefined) return undefined;
+    return refuse(
+      "SIGNAL_UNKNOWN",
+      `Cannot take the signal ${JSON.stringify(signal)}: the schema has no such name`,
+    );
+  }
+
   #userOf(session: string, request: OpRequest): string | undefined {
     if ("user" in request && request.user !== undefined) return request.user;
     return this.#fold.sessions.get(session)?.start?.sealed.user ?? this.#queued.start(session)?.user;
@@ -267,7 +284,9 @@ export class SessionAdmission<Outcome = unknown> {
     // One shape for all of them, because every later step reads these fields.
     const { kind, clear, sealed } = contentOf(
       request,
-      fork === undefined ? { user, dots } : { user, dots, fork },
+      fork === undefined
+        ? { user, dots, schema: this.#fold.schema?.digest }
+        : { user, dots, schema: undefined, fork },
     );
     const op = { session, lane, seqno, stamp, userKey: 0, operation, kind, clear, sealed };
     return op as Op;

@@ -22,6 +22,8 @@ export type SessionErrorCode =
   | "OPERATION_CONFLICT"
   /** A client's number is too far above what is known of its lane. */
   | "LANE_AHEAD"
+  /** The signal schema in force names no such signal. */
+  | "SIGNAL_UNKNOWN"
   /** A cursor is not what `session.cursor()` gives: cut, too long, or of another version. */
   | "CURSOR_MALFORMED"
   /** A cursor of another cluster. */

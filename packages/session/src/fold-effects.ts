@@ -1,4 +1,4 @@
-import { compareBytes, effectKey, type HideKind, laterHlc, SignalSums } from "@tidemark/core";
+import { compareBytes, effectKey, type HideKind, laterHlc } from "@tidemark/core";
 import type { EffectList, ListedEffect, OpPosition } from "./effect-list.ts";
 import { carriedDigest, decodeCarried } from "./carried-state.ts";
 import { isFoldable, type OpView } from "./op-view.ts";
@@ -116,10 +116,11 @@ export class FoldEffects {
   /** What is carried is what was sealed, and adds up with what is written here. */
   #fits({ digest, state }: ForkSealed): boolean {
     const { hasher } = this.#fold;
-    const own = this.#sums();
     if (compareBytes(carriedDigest(hasher, state), digest) !== 0) return false;
     return decodeCarried(state).every((part) =>
-      [...part.signals.values()].every((sums) => [...sums.values()].every((sum) => own.sameOptions(sum))),
+      [...part.signals.values()].every((sums) =>
+        [...sums].every(([signal, sum]) => sum.sameOptions(this.#fold.emptySums(signal))),
+      ),
     );
   }
 
@@ -153,12 +154,8 @@ export class FoldEffects {
     let sums = session.signals.get(entity);
     if (sums === undefined) session.signals.set(entity, (sums = new Map()));
     let sum = sums.get(signal);
-    if (sum === undefined) sums.set(signal, (sum = this.#sums()));
+    if (sum === undefined) sums.set(signal, (sum = this.#fold.emptySums(signal)));
     sum.add(weight, eventTimeMs);
-  }
-
-  #sums(): SignalSums {
-    return new SignalSums({ halfLifeMs: this.#fold.halfLifeMs, windows: false });
   }
 
   #list(

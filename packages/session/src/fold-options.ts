@@ -1,12 +1,29 @@
-import type { Hasher, LogId } from "@tidemark/core";
+import type { Hasher, LogId, SignalDecay } from "@tidemark/core";
 import type { OpKind } from "./op-kinds.ts";
+
+/** What a session needs to know of a signal schema; `SignalSchema` of `@tidemark/signals` is one. */
+export interface SignalRules {
+  /** 32 bytes: part of every start, and of the state digest. */
+  readonly digest: Uint8Array;
+  /** How a signal decays, or `undefined` if it is not in the schema. */
+  decayOf(signal: string): SignalDecay | undefined;
+}
+
+/** Where the contribution of every signal goes, once, whatever becomes of its session. */
+export interface SignalSink {
+  add(entity: string, signal: string, weight: number, eventTimeMs: number): void;
+}
 
 /** What a fold needs. */
 export interface SessionFoldOptions {
   readonly hasher: Hasher;
   /** 8 bytes that every region of the cluster shares: part of every tag and request digest. */
   readonly clusterId: Uint8Array;
-  /** How a signal decays. @defaultValue 7 days */
+  /** How signals decay, and which there are; what it does not name folds as without a schema. @defaultValue none */
+  readonly schema?: SignalRules | undefined;
+  /** The ledger: what a fork or merge carries was added when it was signalled. @defaultValue none */
+  readonly ledger?: SignalSink | undefined;
+  /** How a signal decays that no schema names. @defaultValue 7 days */
   readonly halfLifeMs?: number;
   /** Bytes of one user's unstable operations kept for tickets. @defaultValue 65,536 */
   readonly unstableBytesMax?: number;

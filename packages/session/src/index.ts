@@ -5,7 +5,7 @@ export { EffectIds, formatEffectId, OPERATION_TAG_BYTES } from "./effect-id.ts";
 export * from "./effect-table.ts";
 export * from "./errors.ts";
 export type { FoldStats } from "./fold-counts.ts";
-export type { SessionFoldOptions, StableFrontier } from "./fold-options.ts";
+export type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from "./fold-options.ts";
 export * from "./idempotency-store.ts";
 export { laneBytesOf } from "./lane-bytes.ts";
 export * from "./lane-id.ts";

@@ -10,6 +10,8 @@ export const APP_BYTES_MAX: number = 256 * 1024;
 export const METADATA_COUNT_MAX: number = 128 * 1024;
 /** Bytes of a whole operation: a start with the most metadata fits. */
 export const OP_BYTES_MAX: number = 2 * 1024 * 1024;
+/** Bytes of the digest of a signal schema. */
+export const SCHEMA_DIGEST_BYTES = 32;
 /** How far above the high-water mark of its lane a client's number may be. */
 export const LANE_AHEAD_MAX = 1024;
 /** Queries kept per session: the latest. */
@@ -18,6 +20,11 @@ export const SEARCH_COUNT_MAX = 100;
 export const APP_COUNT_MAX = 1000;
 /** Bytes of one user's operations above the stability frontier that are kept for tickets. */
 export const UNSTABLE_BYTES_MAX: number = 64 * 1024;
+
+/** Whether a number is a probability that something that happened can have had. */
+export function isPropensity(value: number): boolean {
+  return value > 0 && value <= 1;
+}
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 

@@ -1,5 +1,5 @@
 import type { Hlc } from "@tidemark/core";
-import type { ForkClear, ForkSealed, OpContent } from "./op.ts";
+import type { ForkClear, ForkSealed, OpContent, SignalSealed } from "./op.ts";
 import type { OpRequest } from "./op-request.ts";
 
 /** What a region fills in. */
@@ -8,6 +8,8 @@ export interface FilledIn {
   readonly user: string;
   /** The dots a removal has seen, ascending. */
   readonly dots: readonly Uint8Array[];
+  /** The digest of the signal schema that is in force, for a start. */
+  readonly schema?: Uint8Array | undefined;
   /** What a fork or merge carries. */
   readonly fork?: ForkContent;
 }
@@ -25,7 +27,13 @@ export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
   switch (request.kind) {
     case "start": {
       const { user, agent, metadata = {}, policy = "", policyVersion = 0, parent } = request;
-      const clear = parent === undefined ? { policy, policyVersion } : { policy, policyVersion, parent };
+      const { schema } = filledIn;
+      const clear = {
+        policy,
+        policyVersion,
+        ...(parent === undefined ? {} : { parent }),
+        ...(schema === undefined ? {} : { schema }),
+      };
       return { kind: "start", clear, sealed: { user, agent, metadata } };
     }
     case "fork":
@@ -35,11 +43,16 @@ export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
       return { kind: request.kind, clear: fork.clear, sealed: fork.sealed };
     }
     case "signal": {
-      const { entity, signal, weight, eventTimeMs, annotation } = request;
+      const { entity, signal, weight, eventTimeMs, annotation, propensity } = request;
       return {
         kind: "signal",
         clear: { entity, signal, weight, eventTimeMs },
-        sealed: annotation === undefined ? {} : { annotation },
+        sealed:
+          propensity === undefined
+            ? annotation === undefined
+              ? {}
+              : { annotation }
+            : explored(annotation, propensity),
       };
     }
     case "prefer":
@@ -69,4 +82,8 @@ export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
     default:
       return request satisfies never;
   }
+}
+
+function explored(annotation: string | undefined, propensity: number): SignalSealed {
+  return annotation === undefined ? { propensity } : { annotation, propensity };
 }

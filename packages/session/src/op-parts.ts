@@ -1,7 +1,14 @@
 import { type ByteReader, type ByteWriter, compareUtf8, EFFECT_ID_BYTES } from "@tidemark/core";
 import { readForkClear, readForkSealed, writeForkClear, writeForkSealed } from "./fork-parts.ts";
-import { APP_BYTES_MAX, METADATA_COUNT_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
-import type { Op, OpContent, StartSealed } from "./op.ts";
+import {
+  APP_BYTES_MAX,
+  isPropensity,
+  METADATA_COUNT_MAX,
+  NAME_BYTES_MAX,
+  SCHEMA_DIGEST_BYTES,
+  TEXT_BYTES_MAX,
+} from "./limits.ts";
+import type { Op, OpContent, SignalSealed, StartClear, StartSealed } from "./op.ts";
 import type { OpKind } from "./op-kinds.ts";
 import { writeSignal } from "./signal-view.ts";
 
@@ -10,7 +17,7 @@ import { writeSignal } from "./signal-view.ts";
  *
  * | kind                        | fields                                                                               |
  * | :-------------------------- | :----------------------------------------------------------------------------------- |
- * | start                       | policy `text` (0 to 128 bytes), policy version u32, then nothing or the parent `text` |
+ * | start                       | policy `text` (0 to 128 bytes), policy version u32, then nothing, or the parent `text` (empty for none, if a schema follows) and nothing or the digest of the signal schema 32 |
  * | fork, merge                 | policy `text`, policy version u32, varint count of positions: log id 9, LSN varint; then the parent `text`, or two |
  * | signal                      | entity `text`, signal `text`, event time: varint zigzag of its distance to the stamp's wall ms, weight: the rest, f64 big-endian without its trailing zero bytes |
  * | unhide, unmute, unblock     | the dots observed, 16 bytes each, ascending, to the end                              |
@@ -23,7 +30,8 @@ export function writeClear(writer: ByteWriter, op: Op): void {
     case "start":
       writer.text(op.clear.policy);
       writer.u32(op.clear.policyVersion);
-      if (op.clear.parent !== undefined) writer.text(op.clear.parent);
+      if (op.clear.parent !== undefined || op.clear.schema !== undefined) writer.text(op.clear.parent ?? "");
+      if (op.clear.schema !== undefined) writer.raw(op.clear.schema);
       return;
     case "fork":
     case "merge":
@@ -57,7 +65,8 @@ export function writeClear(writer: ByteWriter, op: Op): void {
 
 /** Whether an operation has a sealed part: only a bare signal and a close have none. */
 export function hasSealed(op: OpContent): boolean {
-  return op.kind === "signal" ? op.sealed.annotation !== undefined : op.kind !== "close";
+  if (op.kind !== "signal") return op.kind !== "close";
+  return op.sealed.annotation !== undefined || op.sealed.propensity !== undefined;
 }
 
 /**
@@ -67,7 +76,7 @@ export function hasSealed(op: OpContent): boolean {
  * | :-------------------------------------- | :------------------------------------------------------------------------------- |
  * | start                                   | user `text`, agent `text`, varint count (the operation is the bound), then key `text` and value `text` each, ascending by the bytes of the key |
  * | fork, merge                             | as a start, then the digest 32 of the state, and the state ({@link encodeCarried}) to the end |
- * | signal                                  | annotation `text`; without one there is no sealed part                           |
+ * | signal                                  | annotation `text` (empty for none, if a propensity follows), then nothing or the propensity f64; with neither there is no sealed part |
  * | prefer                                  | key `text`, value `text`                                                         |
  * | annotate                                | text `text`, then nothing or the entity `text`                                   |
  * | hide, mute, block and their removals    | user `text`, item `text`                                                         |
@@ -86,7 +95,8 @@ export function writeSealed(writer: ByteWriter, op: OpContent): void {
       writeForkSealed(writer, op.sealed);
       return;
     case "signal":
-      if (op.sealed.annotation !== undefined) writer.text(op.sealed.annotation);
+      writer.text(op.sealed.annotation ?? "");
+      if (op.sealed.propensity !== undefined) writer.f64(op.sealed.propensity);
       return;
     case "prefer":
       writer.text(op.sealed.key);
@@ -124,9 +134,7 @@ export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): 
     case "start": {
       const policy = reader.text(NAME_BYTES_MAX);
       const policyVersion = reader.u32();
-      return reader.remaining === 0
-        ? { policy, policyVersion }
-        : ended(reader, { policy, policyVersion, parent: name(reader) });
+      return ended(reader, { policy, policyVersion, ...readOrigin(reader) });
     }
     case "fork":
     case "merge":
@@ -160,7 +168,7 @@ export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"
     case "merge":
       return { ...readPeople(reader), ...readForkSealed(reader) };
     case "signal":
-      return ended(reader, { annotation: reader.text(TEXT_BYTES_MAX) });
+      return readSignalSealed(reader);
     case "prefer":
       return ended(reader, { key: name(reader), value: reader.text(TEXT_BYTES_MAX) });
     case "annotate": {
@@ -185,6 +193,25 @@ export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"
     default:
       return kind satisfies never;
   }
+}
+
+/** What a start has behind its policy, if anything. */
+function readOrigin(reader: ByteReader): Pick<StartClear, "parent" | "schema"> {
+  if (reader.remaining === 0) return {};
+  const at = reader.offset;
+  const parent = reader.text(NAME_BYTES_MAX);
+  if (reader.remaining === 0 && parent === "") reader.fail("Cannot accept an empty name", at);
+  const schema = reader.remaining === 0 ? undefined : reader.view(SCHEMA_DIGEST_BYTES).slice();
+  return { ...(parent === "" ? {} : { parent }), ...(schema === undefined ? {} : { schema }) };
+}
+
+function readSignalSealed(reader: ByteReader): SignalSealed {
+  const annotation = reader.text(TEXT_BYTES_MAX);
+  if (reader.remaining === 0) return { annotation };
+  const at = reader.offset;
+  const propensity = reader.f64();
+  if (!isPropensity(propensity)) reader.fail("Cannot accept the propensity", at);
+  return ended(reader, annotation === "" ? { propensity } : { annotation, propensity });
 }
 
 function readDots(reader: ByteReader): Uint8Array[] {

@@ -1,6 +1,14 @@
 import { type ByteWriter, compareUtf8, EVENT_TIME_MS_MAX, type HideKind } from "@tidemark/core";
 import type { MergeFilter } from "./carry.ts";
-import { APP_BYTES_MAX, checkBytes, checkName, checkText, invalid, METADATA_COUNT_MAX } from "./limits.ts";
+import {
+  APP_BYTES_MAX,
+  checkBytes,
+  checkName,
+  checkText,
+  invalid,
+  isPropensity,
+  METADATA_COUNT_MAX,
+} from "./limits.ts";
 import { OP_KIND_CODE, type OpKind, type UnhideKind } from "./op-kinds.ts";
 
 /**
@@ -43,6 +51,8 @@ export type OpRequest =
       /** Unix milliseconds. */
       readonly eventTimeMs: number;
       readonly annotation?: string;
+      /** Of an explored item: how likely it was to be shown, above 0 and at most 1. */
+      readonly propensity?: number;
     }
   | { readonly kind: "prefer"; readonly key: string; readonly value: string }
   | { readonly kind: "annotate"; readonly text: string; readonly entity?: string }
@@ -84,6 +94,8 @@ export function checkRequest(request: OpRequest): void {
       checkName(request.entity, "entity");
       checkName(request.signal, "signal");
       if (request.annotation !== undefined) checkText(request.annotation, "annotation");
+      if (request.propensity !== undefined && !isPropensity(request.propensity))
+        throw invalid(`propensity must be above 0 and at most 1: ${request.propensity}`);
       if (
         !Number.isInteger(request.eventTimeMs) ||
         request.eventTimeMs < 0 ||
@@ -133,7 +145,7 @@ export function checkRequest(request: OpRequest): void {
  * | start                       | user, agent, policy `text`, policy version u32, parent if present, metadata (varint count, key and value `text`, ascending by key) |
  * | fork                        | parent `text`, agent if present, u8 0 or u8 1 and metadata                      |
  * | merge                       | the parents `text`, agent if present, u8 0 or u8 1 and metadata                 |
- * | signal                      | entity, signal `text`, weight f64, event time u64, annotation if present        |
+ * | signal                      | entity, signal `text`, weight f64, event time u64, annotation if present, then nothing or the propensity f64 |
  * | prefer                      | key, value `text`                                                               |
  * | annotate                    | text `text`, entity if present                                                  |
  * | hides and their removals    | item `text`, user if present: only one named by the caller                      |
@@ -167,6 +179,7 @@ export function writeRequest(writer: ByteWriter, request: OpRequest): void {
       writer.f64(request.weight + 0);
       writer.u64(request.eventTimeMs);
       writeOptional(writer, request.annotation);
+      if (request.propensity !== undefined) writer.f64(request.propensity);
       return;
     case "prefer":
       writer.text(request.key);

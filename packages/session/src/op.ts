@@ -10,6 +10,8 @@ export interface StartClear {
   readonly policyVersion: number;
   /** The session this one was forked from. */
   readonly parent?: string;
+  /** The digest of the signal schema that the accepting region had, 32 bytes. */
+  readonly schema?: Uint8Array;
 }
 
 /** What a start says about people. */
@@ -52,6 +54,8 @@ export interface SignalClear {
 /** What a signal says beyond the ledger. */
 export interface SignalSealed {
   readonly annotation?: string;
+  /** Of an explored item: how likely it was to be shown, above 0 and at most 1. For training, not for scores. */
+  readonly propensity?: number;
 }
 
 /** A hint of the user's: the latest value of a key wins. */

@@ -111,7 +111,7 @@ export class SessionEntry implements DigestObject {
    * | field         | layout                                                                                         |
    * | :------------ | :--------------------------------------------------------------------------------------------- |
    * | version       | u8, 1                                                                                          |
-   * | starts        | varint count of different starts; if any, of the smallest: user, agent, policy `text`, policy version u32, u8 0, or u8 1 and parent `text`, or u8 2, varint count of parents `text` and the digest 32 of the state carried; varint count of metadata and key, value `text` ascending by key |
+   * | starts        | varint count of different starts; if any, of the smallest: user, agent, policy `text`, policy version u32, u8 0, or u8 1 and parent `text`, or u8 2, varint count of parents `text` and the digest 32 of the state carried (4 more: then the digest 32 of the signal schema); varint count of metadata and key, value `text` ascending by key |
    * | closed        | u8 0 or 1                                                                                      |
    * | effects       | varint: different effects folded                                                               |
    * | stamp         | 10: the latest of any operation                                                                |
@@ -195,6 +195,9 @@ export class SessionEntry implements DigestObject {
   }
 }
 
+/** Beside the origin of a start: the digest of a schema follows. */
+export const ORIGIN_SCHEMA = 4;
+
 /** Writes what a start says. */
 export function writeStart(
   writer: ByteWriter,
@@ -206,12 +209,15 @@ export function writeStart(
   writer.text(agent);
   writer.text(start.clear.policy);
   writer.u32(start.clear.policyVersion);
-  writer.u8(carried !== undefined ? 2 : start.clear.parent === undefined ? 0 : 1);
+  const { parent, schema } = start.clear;
+  const origin = carried !== undefined ? 2 : parent === undefined ? 0 : 1;
+  writer.u8(origin | (schema === undefined ? 0 : ORIGIN_SCHEMA));
   if (carried !== undefined) {
     writer.varint(carried.parents.length);
     for (const parent of carried.parents) writer.text(parent);
     writer.raw(carried.digest);
-  } else if (start.clear.parent !== undefined) writer.text(start.clear.parent);
+  } else if (parent !== undefined) writer.text(parent);
+  if (schema !== undefined) writer.raw(schema);
   const keys = Object.keys(metadata).sort(compareUtf8);
   writer.varint(keys.length);
   for (const key of keys) {

@@ -7,13 +7,14 @@ import {
   HLC_ZERO,
   laterHlc,
   type LogId,
+  SignalSums,
   StateDigest,
   type StateTerms,
 } from "@tidemark/core";
 import { EffectIds } from "./effect-id.ts";
 import type { OpPosition } from "./effect-list.ts";
 import { EffectTable } from "./effect-table.ts";
-import type { SessionFoldOptions, StableFrontier } from "./fold-options.ts";
+import type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from "./fold-options.ts";
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
 import { FoldEffects } from "./fold-effects.ts";
@@ -24,6 +25,8 @@ import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
 import { foldVersionOf, type OpKind } from "./op-kinds.ts";
 import { decodeOp, OpView } from "./op-view.ts";
+import type { SignalClear } from "./op.ts";
+import type { SignalView } from "./signal-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
 import { heldOf, type LogPlace, type UnstableOp, type UnstableOps } from "./unstable-op.ts";
@@ -44,7 +47,9 @@ export type Applied = "applied" | "duplicate" | "malformed";
  */
 export class SessionFold {
   readonly ids: EffectIds;
-  readonly halfLifeMs: number;
+  readonly schema: SignalRules | undefined;
+  readonly #halfLifeMs: number;
+  readonly #ledger: SignalSink | undefined;
   readonly unstableBytesMax: number;
   readonly kinds: ReadonlySet<OpKind> | undefined;
   readonly sessions: Map<string, SessionEntry> = new Map();
@@ -59,7 +64,7 @@ export class SessionFold {
   heldUnhides: UnstableOp[] = [];
   readonly counts: FoldCounts = noCounts();
   readonly hasher: Hasher;
-  readonly #terms: StateTerms = { foldVersion: DIGEST_VERSION };
+  readonly #terms: StateTerms;
   readonly #fold: FoldEffects;
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
   #digest: StateDigest;
@@ -68,12 +73,17 @@ export class SessionFold {
     const {
       hasher,
       clusterId,
+      schema,
+      ledger,
       halfLifeMs = 7 * 24 * 60 * 60 * 1000,
       unstableBytesMax = UNSTABLE_BYTES_MAX,
     } = options;
     this.hasher = hasher;
     this.ids = new EffectIds(hasher, clusterId);
-    this.halfLifeMs = halfLifeMs;
+    this.schema = schema;
+    this.#ledger = ledger;
+    this.#halfLifeMs = halfLifeMs;
+    this.#terms = { foldVersion: DIGEST_VERSION, ...(schema === undefined ? {} : { schema: schema.digest }) };
     this.unstableBytesMax = unstableBytesMax;
     this.kinds = options.kinds;
     this.#fold = new FoldEffects(this);
@@ -246,6 +256,12 @@ export class SessionFold {
     return count;
   }
 
+  /** Sums of a signal with nothing in them. */
+  emptySums(signal: string): SignalSums {
+    const decay = this.schema?.decayOf(signal) ?? { halfLifeMs: this.#halfLifeMs };
+    return new SignalSums({ ...decay, windows: false });
+  }
+
   /** The user's entry, made if it is missing. */
   userEntry(id: string): UserEntry {
     let user = this.users.get(id);
@@ -308,6 +324,7 @@ export class SessionFold {
     } else {
       this.counts.duplicates += 1;
     }
+    if (isNew) this.#toLedger(op);
     const folds = this.#fold.folds(op);
     const waiting: UnstableOp = {
       session,
@@ -336,6 +353,14 @@ export class SessionFold {
       this.counts.unknown += 1;
     }
     this.#note(session, waiting.hides, log, lsn);
+  }
+
+  /** A signal counts in the ledger once it is known, whatever becomes of its session, and whoever may read the rest. */
+  #toLedger(op: OpView): void {
+    if (this.#ledger === undefined || op.kind !== "signal") return;
+    const signal = readSignal(op);
+    if (signal !== undefined)
+      this.#ledger.add(signal.entity, signal.signal, signal.weight, signal.eventTimeMs);
   }
 
   #fork(session: SessionEntry, lane: LaneState, seqno: number): void {
@@ -436,6 +461,15 @@ export class SessionFold {
 function openOp(bytes: Uint8Array): OpView | undefined {
   try {
     return decodeOp(bytes);
+  } catch (error) {
+    if (error instanceof CoreError) return undefined;
+    throw error;
+  }
+}
+
+function readSignal(op: OpView): SignalClear | undefined {
+  try {
+    return (op.clear as SignalView).read();
   } catch (error) {
     if (error instanceof CoreError) return undefined;
     throw error;

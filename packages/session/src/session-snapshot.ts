@@ -10,12 +10,13 @@ import {
 import { comparePositions, type EffectList, type OpPosition } from "./effect-list.ts";
 import { decodeCarried } from "./carried-state.ts";
 import { CARRIED_DIGEST_BYTES } from "./fork-parts.ts";
+import { SCHEMA_DIGEST_BYTES } from "./limits.ts";
 import { bytesOfHex, hexOf } from "./hex.ts";
 import { laneOfBytes } from "./lane-bytes.ts";
 import { formatLane } from "./lane-id.ts";
 import { decodeOp } from "./op-view.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
-import { SessionEntry, type StartEffect, writeSignals, writeStart } from "./session-entry.ts";
+import { ORIGIN_SCHEMA, SessionEntry, type StartEffect, writeSignals, writeStart } from "./session-entry.ts";
 import { sortedByText } from "./sorted.ts";
 import type { SessionFold } from "./session-fold.ts";
 
@@ -140,7 +141,7 @@ export function readSession(reader: ByteReader, fold: SessionFold): void {
   for (let left = reader.count(EFFECT_ID_BYTES + 12); left > 0; left--) {
     session.addStart({ position: position(), effect: effect(), ...readStart(reader) });
   }
-  readSignals(reader, session);
+  readSignals(reader, session, fold);
   for (let left = reader.count(3); left > 0; left--) {
     const kind = LIST_KINDS[reader.u8() - 1];
     if (kind === undefined) return reader.fail("Cannot read an unknown list");
@@ -182,30 +183,36 @@ export function readSession(reader: ByteReader, fold: SessionFold): void {
 function readStart(reader: ByteReader): Omit<StartEffect, "position" | "effect"> {
   const [user, agent, policy] = [reader.text(), reader.text(), reader.text()];
   const policyVersion = reader.u32();
-  const origin = reader.u8();
+  const flags = reader.u8();
+  const origin = flags & ~ORIGIN_SCHEMA;
   const parent = origin === 1 ? { parent: reader.text() } : {};
   const parents: string[] = [];
   if (origin === 2) for (let left = reader.count(2); left > 0; left--) parents.push(reader.text());
   const digest = origin === 2 ? reader.view(CARRIED_DIGEST_BYTES).slice() : undefined;
+  const schema = (flags & ORIGIN_SCHEMA) === 0 ? {} : { schema: reader.view(SCHEMA_DIGEST_BYTES).slice() };
   const metadata = Object.create(null) as Record<string, string>;
   for (let left = reader.count(2); left > 0; left--) {
     const key = reader.text();
     metadata[key] = reader.text();
   }
-  const start = { clear: { policy, policyVersion, ...parent }, sealed: { user, agent, metadata } };
+  const start = { clear: { policy, policyVersion, ...parent, ...schema }, sealed: { user, agent, metadata } };
   if (digest === undefined) return start;
   const state = reader.prefixed().slice();
   decodeCarried(state);
   return { ...start, carried: { parents, digest, state } };
 }
 
-function readSignals(reader: ByteReader, session: SessionEntry): void {
+function readSignals(reader: ByteReader, session: SessionEntry, fold: SessionFold): void {
   for (let entities = reader.count(3); entities > 0; entities--) {
     const sums = new Map<string, SignalSums>();
     session.signals.set(reader.text(), sums);
     for (let signals = reader.count(4); signals > 0; signals--) {
       const signal = reader.text();
-      sums.set(signal, SignalSums.decode(reader));
+      const at = reader.offset;
+      const sum = SignalSums.decode(reader);
+      if (!sum.sameOptions(fold.emptySums(signal)))
+        reader.fail("Cannot accept the sums of a signal that decays otherwise here", at);
+      sums.set(signal, sum);
     }
   }
 }

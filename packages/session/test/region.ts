@@ -1,20 +1,32 @@
 import { ByteWriter, HlcClock, type LogId, logId, nobleHasher } from "@tidemark/core";
-import { type Admission, type OpDraft, type OpRequest, SessionAdmission, SessionFold } from "../src/index.ts";
+import {
+  type Admission,
+  type OpDraft,
+  type OpRequest,
+  SessionAdmission,
+  SessionFold,
+  type SessionFoldOptions,
+} from "../src/index.ts";
 import { CLUSTER_ID } from "./history.ts";
 
 /** One region as far as sessions go: a fold, an admission, a clock, and a log that can be shipped. */
 export class TestRegion {
   readonly id: number;
   nowMs: number;
-  readonly fold: SessionFold = new SessionFold({ hasher: nobleHasher, clusterId: CLUSTER_ID });
+  readonly fold: SessionFold;
   readonly clock: HlcClock;
   readonly admission: SessionAdmission<string>;
   readonly records: Uint8Array[] = [];
   log: LogId;
   readonly #shipped: Map<TestRegion, number> = new Map();
 
-  constructor(id: number, nowMs: number = 1_790_000_000_000) {
+  constructor(
+    id: number,
+    nowMs: number = 1_790_000_000_000,
+    options: Pick<SessionFoldOptions, "schema" | "ledger"> = {},
+  ) {
     this.id = id;
+    this.fold = new SessionFold({ hasher: nobleHasher, clusterId: CLUSTER_ID, ...options });
     this.nowMs = nowMs;
     this.clock = new HlcClock({ clockId: id, now: () => this.nowMs });
     this.admission = new SessionAdmission({ fold: this.fold, clock: this.clock });

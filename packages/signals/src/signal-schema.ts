@@ -94,7 +94,13 @@ export class SignalSchema<Name extends string = string> {
     return this.#indexes.get(name);
   }
 
-  /** @throws {@link SignalError} `SIGNAL_UNKNOWN`. */
+  /** How a signal decays, or `undefined` if it is not named here. */
+  decayOf(name: string): SignalDecay | undefined {
+    const index = this.#indexes.get(name);
+    return index === undefined ? undefined : this.kinds[index]?.decay;
+  }
+
+  /** The place of a signal. @throws {@link SignalError} `SIGNAL_UNKNOWN`. */
   require(name: string): number {
     const index = this.#indexes.get(name);
     if (index !== undefined) return index;
