@@ -1,6 +1,12 @@
 import type { HlcClock, RegionId } from "@tidemark/core";
-import { clusterIdOf, openReplication, routerOf } from "@tidemark/replication";
-import type { ClusterKey, Membership, Replication } from "@tidemark/replication";
+import {
+  clusterIdOf,
+  formatMembership,
+  nextMembership,
+  openReplication,
+  routerOf,
+} from "@tidemark/replication";
+import type { ClusterKey, Membership, MembershipPromise, Replication } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
 import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
@@ -18,6 +24,10 @@ import type { RegionHealth } from "./health.ts";
 import { drawHealth } from "./health-view.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { drawMetrics } from "./metrics-view.ts";
+import { MembersKeeper } from "./members-keeper.ts";
+import { parseMembers, toRegionMembers } from "./members.ts";
+import type { MembersOption, RegionMembers } from "./members.ts";
+import { regionIds } from "./opening-list.ts";
 import { Monitor } from "./monitor.ts";
 import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
@@ -55,6 +65,8 @@ export interface RegionParts {
   readonly transport: Transport;
   /** Notes for good that the region has reached the head of a member. */
   readonly noteJoined: (membership: Membership) => Promise<void>;
+  /** Notes for good that the region is back after a removal, as a member since this version of the list. */
+  readonly noteReturned: (since: number) => Promise<void>;
 }
 
 /** How a region starts. */
@@ -63,6 +75,10 @@ export interface StartHow {
   /** It has not reached the head of a member since its directory was made. */
   readonly joining: boolean;
   readonly checkpoint: Checkpoint | undefined;
+  /** The version of the list with which this directory came to the cluster. */
+  readonly joinedSince?: number;
+  /** What was promised to a proposal of another list in an earlier run. */
+  readonly promised?: MembershipPromise;
 }
 
 /** What exists once the region knows its cluster. */
@@ -72,7 +88,7 @@ export interface Running {
   readonly fold: SessionFold;
   readonly tokens: RegionTokens;
   readonly checkpoints: Checkpoints;
-  readonly membership: Membership;
+  readonly keeper: MembersKeeper;
   readonly slots: SlotMap;
 }
 
@@ -155,12 +171,24 @@ export class RegionEngine {
     });
     const checkpoints = new Checkpoints({ fs: platform.fs, dir: options.dir, hasher, wal, bridge, fold });
     const applied = await checkpoints.restore(how.checkpoint, options.logger);
+    const { promised, joinedSince } = how;
+    const keeper = new MembersKeeper({
+      platform,
+      dir: options.dir,
+      logger: options.logger,
+      list: membership,
+      promised,
+    });
     const replication = await openReplication({
       wal,
       transport,
       hasher,
       self: id,
       membership,
+      membershipStore: keeper,
+      ...(promised === undefined ? {} : { promised }),
+      ...(joinedSince === undefined ? {} : { joinedSince }),
+      returned: (since) => this.parts.noteReturned(since),
       clusterKeys,
       acceptUnsigned: options.acceptUnsigned ?? false,
       role: options.role ?? "member",
@@ -187,9 +215,10 @@ export class RegionEngine {
       options,
       now: platform.now,
     });
-    this.#running = { replication, bridge, fold, tokens, checkpoints, membership, slots };
+    this.#running = { replication, bridge, fold, tokens, checkpoints, keeper, slots };
     this.joinProblem = undefined;
-    if (how.joining) this.#noting = this.#noteJoined(replication, membership);
+    if (how.joining) this.#noting = this.#noteJoined(replication);
+    if (id !== 0) keeper.watch(replication);
     this.#wake();
   }
 
@@ -198,7 +227,38 @@ export class RegionEngine {
     if (this.joinProblem !== undefined) throw this.joinProblem;
     if (this.#running === undefined || this.#running.replication.joining)
       throw this.#notReady("wait with ready()");
+    if (this.#running.replication.fence.stage !== "open") this.#requireServing(this.#running.replication);
     return this.#running;
+  }
+
+  #requireServing(replication: Replication): void {
+    try {
+      replication.requireServing();
+    } catch (error) {
+      throw translate(error, this.parts.name);
+    }
+  }
+
+  members(): RegionMembers {
+    const list = this.#running?.replication.membership;
+    const { version, regions } = parseMembers(this.parts.options.members);
+    return list === undefined
+      ? { version, regions: Object.fromEntries(regions), removed: [] }
+      : toRegionMembers(list);
+  }
+
+  /** Takes another list of members, which spreads from here. */
+  async setMembers(option: MembersOption): Promise<void> {
+    const members = parseMembers(option);
+    this.#requireOpen();
+    const replication = this.#running?.replication;
+    if (replication === undefined) throw this.#notReady("wait with ready()");
+    const current = replication.membership;
+    const given = { version: members.version, regions: regionIds(members) };
+    const same = formatMembership(given) === formatMembership(current);
+    const next = (): Membership =>
+      given.version === current.version ? { ...current, ...given } : nextMembership(current, given);
+    await this.#translating((async () => (same ? undefined : replication.setMembership(next())))());
   }
 
   get fold(): SessionFold {
@@ -352,7 +412,8 @@ export class RegionEngine {
 
   /** How far a session has travelled to another member. */
   progress(session: string, region: string): SessionSync {
-    const { bridge, membership, fold } = this.running;
+    const { bridge, replication, fold } = this.running;
+    const { membership } = replication;
     const id = membership.regions.get(region);
     if (id === undefined) {
       throw new TypeError(
@@ -428,6 +489,7 @@ export class RegionEngine {
     const running = this.#running;
     // Whatever fails, the directory is released and the first failure is told.
     const steps = [
+      async () => running?.keeper.close(),
       async () => running?.replication.close(),
       async () => this.#noting,
       async () => {
@@ -493,10 +555,10 @@ export class RegionEngine {
     }
   }
 
-  async #noteJoined(replication: Replication, membership: Membership): Promise<void> {
+  async #noteJoined(replication: Replication): Promise<void> {
     try {
       await replication.ready({ timeoutMs: Number.POSITIVE_INFINITY, of: "any" });
-      await this.parts.noteJoined(membership);
+      await this.parts.noteJoined(replication.membership);
     } catch (error) {
       // Then the next start joins again: nothing is served too early.
       if (!this.#closing.signal.aborted)

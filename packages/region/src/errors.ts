@@ -13,6 +13,12 @@ export type RegionErrorCode =
   | "REGION_FOREIGN_DIR"
   /** The list of members here is another one than in a region that answered: the message has both. */
   | "MEMBERSHIP_MISMATCH"
+  /** A list of members does not follow the one in force: the message says why. */
+  | "MEMBERSHIP_REFUSED"
+  /** This region was away for too long: it ships what it has, then takes the state of a member; wait with `ready()`. */
+  | "REGION_FENCED"
+  /** This region is no member any more, and everything it wrote is at one: use another. */
+  | "REGION_REMOVED"
   /** `shards` is another number than this directory or its cluster was made with: the message has both. */
   | "SHARDS_MISMATCH"
   /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */

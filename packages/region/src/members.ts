@@ -1,4 +1,6 @@
-import { guardUpTo } from "@tidemark/core";
+import { guardUpTo, regionId } from "@tidemark/core";
+import type { RegionId } from "@tidemark/core";
+import type { Membership } from "@tidemark/replication";
 
 /** The member list an operator writes, the same in every region. */
 export interface MembersOption {
@@ -14,8 +16,18 @@ export interface Members {
   readonly regions: ReadonlyMap<string, number>;
 }
 
+/** Members as they are now, and who was one. */
+export interface RegionMembers extends MembersOption {
+  readonly removed: readonly { readonly name: string; readonly id: number; readonly version: number }[];
+}
+
 /** The region without a cluster: id 0, alone. */
 export const ALONE: string = "local";
+/** Its list. */
+export const ALONE_LIST: { readonly version: number; readonly regions: ReadonlyMap<string, RegionId> } = {
+  version: 0,
+  regions: new Map([[ALONE, regionId(0)]]),
+};
 
 /**
  * Checks a member list.
@@ -43,4 +55,13 @@ export function parseMembers(option: MembersOption | undefined): Members {
   }
   if (regions.size === 0) throw new TypeError("members.regions must name at least one region");
   return { version: option.version, regions };
+}
+
+/** A list as a caller sees it. */
+export function toRegionMembers({ version, regions, removed }: Omit<Membership, "seed">): RegionMembers {
+  return {
+    version,
+    regions: Object.fromEntries(regions),
+    removed: [...(removed ?? [])].map(([id, region]) => ({ id, ...region })),
+  };
 }

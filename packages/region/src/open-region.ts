@@ -10,7 +10,9 @@ import { openRegionClock } from "./clock.ts";
 import { RegionEngine } from "./engine.ts";
 import { RegionError } from "./errors.ts";
 import { loneTransport } from "./lone-transport.ts";
-import { ALONE, parseMembers } from "./members.ts";
+import { readMembersFile, writeMembersFile } from "./members-file.ts";
+import { ALONE, ALONE_LIST, parseMembers } from "./members.ts";
+import { listToOpen, regionIds } from "./opening-list.ts";
 import type { Members } from "./members.ts";
 import { clusterKeysOf, REGION_DEFAULTS, walDurability } from "./options.ts";
 import type { RegionLogger, RegionOptions, RegionPlatform } from "./options.ts";
@@ -43,7 +45,8 @@ interface Identity {
  * Resolves once the region's own logs are open and replayed. Whether members can be reached does not hold
  * it up: see `health()`, and `ready()` for a directory that has to join first.
  *
- * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`, `SHARDS_MISMATCH`: nothing on disk was changed.
+ * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`, `SHARDS_MISMATCH`, `MEMBERSHIP_MISMATCH`,
+ * `MEMBERSHIP_REFUSED`: nothing on disk was changed.
  * @throws WalError `WAL_LOCKED` with the holder.
  * @throws `TypeError` or `RangeError` for options that contradict each other.
  */
@@ -82,14 +85,25 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
     // Again under the lock of the log: nobody else writes it now.
     let file = await readOwnFile(platform, options, identity);
     const founder = options.bootstrap === true || options.members === undefined;
-    if (file === undefined && founder) {
-      file = { name, id, seed: platform.randomBytes(SEED_BYTES), joined: true, shards: options.shards ?? 1 };
+    const note = async (change: Partial<RegionFile>): Promise<RegionFile> => {
+      const before = file ?? {
+        name,
+        id,
+        seed: new Uint8Array(SEED_BYTES),
+        joined: false,
+        shards: 1,
+        since: 0,
+      };
+      file = { ...before, ...change };
       await writeRegionFile(fs, dir, file);
+      return file;
+    };
+    if (file === undefined && founder) {
+      const seed = platform.randomBytes(SEED_BYTES);
+      file = await note({ seed, joined: true, shards: options.shards ?? 1 });
     }
     const { clock, close } = await openRegionClock(fs, dir, id, platform.now);
     closeClock = close;
-    const noteJoined = ({ seed, shards }: Membership): Promise<void> =>
-      writeRegionFile(fs, dir, { name, id, seed, joined: true, shards });
     const engine = new RegionEngine({
       options,
       platform,
@@ -100,19 +114,36 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
       closeClock,
       clusterKeys,
       transport,
-      noteJoined,
+      noteJoined: async ({ seed, shards, since }) =>
+        void (await note({ seed, joined: true, shards, since: since?.get(id) ?? 0 })),
+      noteReturned: async (since) => void (await note({ since })),
     });
     if (file === undefined) {
       engine.joinWith(async (signal) => {
         const membership = await findCluster(engine, members, signal);
         const { seed, shards } = membership;
-        await writeRegionFile(fs, dir, { name, id, seed, joined: false, shards });
+        await note({ seed, shards });
+        await writeMembersFile(fs, dir, membership);
         await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined });
       });
     } else {
-      const membership = { ...toMembers(members), seed: file.seed, shards: file.shards };
+      const stored = id === 0 ? undefined : await readMembersFile(fs, dir);
+      const { seed, shards } = file;
+      // A region that was alone is remembered as one that went: its logs stay its own.
+      const before = file.id === id ? stored : { ...ALONE_LIST, shards };
+      const membership = listToOpen({ file: before, option: members, seed, shards, dir, hasher, logger });
+      if (id !== 0 && membership.version !== stored?.version) await writeMembersFile(fs, dir, membership);
+      if (file.id !== id) file = await note({ name, id, since: membership.since?.get(id) ?? 0 });
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
-      await engine.start(membership, { bootstrap: file.joined, joining: !file.joined, checkpoint });
+      await engine.start(membership, {
+        bootstrap: file.joined,
+        joining: !file.joined,
+        checkpoint,
+        joinedSince: file.since,
+        ...(stored?.promised === undefined || membership.version >= stored.promised.version
+          ? {}
+          : { promised: stored.promised }),
+      });
     }
     engine.opened();
     return new RegionHandle(engine);
@@ -152,13 +183,19 @@ async function readOwnFile(
   const { dir } = options;
   const file = await readRegionFile(fs, dir);
   if (file === undefined) return undefined;
-  if (file.name === name && file.id === id) {
+  // A region alone becomes the first of a cluster.
+  const promoted = file.id === 0 && options.members !== undefined && options.bootstrap === true;
+  if (promoted || (file.name === name && file.id === id)) {
     requireShards(options, file.shards, `${dir} was made with`);
     return file;
   }
   throw new RegionError(
     "REGION_FOREIGN_DIR",
-    `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id}); give each region a directory of its own`,
+    `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id}); ${
+      file.id === 0
+        ? "to make it the first region of a cluster, open it with bootstrap: true"
+        : "give each region a directory of its own"
+    }`,
   );
 }
 
@@ -185,7 +222,7 @@ async function findCluster(engine: RegionEngine, members: Members, signal: Abort
         transport,
         hasher: platform.hasher,
         self: id,
-        members: toMembers(members),
+        members: { version: members.version, regions: regionIds(members) },
         keys: clusterKeys,
         acceptUnsigned: options.acceptUnsigned ?? false,
         sendUnsigned: false,
@@ -223,8 +260,4 @@ function walLogger(logger: RegionLogger): {
     warn: (message, details) => logger.warn(details ?? {}, message),
     error: (message, details) => logger.error(details ?? {}, message),
   };
-}
-
-function toMembers({ version, regions }: Members): { version: number; regions: Map<string, RegionId> } {
-  return { version, regions: new Map([...regions].map(([name, id]) => [name, regionId(id)])) };
 }

@@ -1,6 +1,8 @@
 import { SLOT_COUNT } from "@tidemark/replication";
 import type { WalFs } from "@tidemark/wal";
 import { RegionError } from "./errors.ts";
+import { fromHex, toHex } from "./hex.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** Who a directory belongs to, as kept in `region.json`. */
 export interface RegionFile {
@@ -12,10 +14,11 @@ export interface RegionFile {
   readonly joined: boolean;
   /** Shards its logs were divided into. */
   readonly shards: number;
+  /** The version of the list of members with which it came, or came back, to the cluster; 0 for the first. */
+  readonly since: number;
 }
 
 const FILE = "region.json";
-const SEED_BYTES = 16;
 
 /**
  * Reads `region.json`.
@@ -41,7 +44,7 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
     throw damaged(error);
   }
   if (typeof value !== "object" || value === null) throw damaged();
-  const { format, name, id, seed, joined = true, shards = 1 } = value as Record<string, unknown>;
+  const { format, name, id, seed, joined = true, shards = 1, since = 0 } = value as Record<string, unknown>;
   if (format !== 1 || typeof name !== "string" || typeof seed !== "string") throw damaged();
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0xffff) throw damaged();
   if (!/^[0-9a-f]{32}$/.test(seed)) throw damaged();
@@ -49,28 +52,23 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
   if (typeof shards !== "number" || !Number.isInteger(shards) || shards < 1 || shards > SLOT_COUNT) {
     throw damaged();
   }
-  return { name, id, seed: fromHex(seed), joined, shards };
+  if (typeof since !== "number" || !Number.isInteger(since) || since < 0) throw damaged();
+  return { name, id, seed: fromHex(seed), joined, shards, since };
 }
 
 /** Writes `region.json` atomically: whole or not at all, also across a crash. */
 export async function writeRegionFile(fs: WalFs, dir: string, file: RegionFile): Promise<void> {
-  const { name, id, joined, shards } = file;
-  const fields = { format: 1, name, id, seed: toHex(file.seed), joined, ...(shards === 1 ? {} : { shards }) };
-  const text = `${JSON.stringify(fields, null, 2)}\n`;
-  const bytes = new TextEncoder().encode(text);
-  const temporary = `${dir}/${FILE}.tmp`;
-  // What an earlier crash may have left.
-  await fs.unlink(temporary);
-  const handle = await fs.open(temporary, "create");
-  try {
-    if (handle.write(bytes, 0) !== bytes.length)
-      throw new Error(`Cannot write ${temporary}: the disk took only a part`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await fs.rename(temporary, `${dir}/${FILE}`);
-  await fs.syncDir(dir);
+  const { name, id, joined, shards, since } = file;
+  const fields = {
+    format: 1,
+    name,
+    id,
+    seed: toHex(file.seed),
+    joined,
+    ...(shards === 1 ? {} : { shards }),
+    ...(since === 0 ? {} : { since }),
+  };
+  await replaceFile(fs, dir, FILE, `${JSON.stringify(fields, null, 2)}\n`);
 }
 
 /** Whether a directory holds logs: then it has been used, and a missing `region.json` was lost. */
@@ -79,17 +77,4 @@ export async function holdsLogs(fs: WalFs, dir: string): Promise<boolean> {
     if ((await fs.list(`${dir}/${channel}`)).some((name) => name.endsWith(".wal"))) return true;
   }
   return false;
-}
-
-/** Lower-case hexadecimal. */
-export function toHex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
-}
-
-function fromHex(text: string): Uint8Array {
-  const bytes = new Uint8Array(SEED_BYTES);
-  for (let at = 0; at < SEED_BYTES; at++) bytes[at] = Number.parseInt(text.slice(at * 2, at * 2 + 2), 16);
-  return bytes;
 }

@@ -2,9 +2,10 @@ import { formatLogId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
 import type { SessionChange } from "@tidemark/session";
 import type { RegionEngine } from "./engine.ts";
+import type { MembersOption, RegionMembers } from "./members.ts";
 import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
-import { toHex } from "./region-file.ts";
+import { toHex } from "./hex.ts";
 import type { Certificate, Region, ResumeOptions, Sessions, Users } from "./region.ts";
 import { SessionHandle } from "./session-handle.ts";
 import { UserHandle } from "./user-handle.ts";
@@ -52,6 +53,14 @@ export class RegionHandle implements Region {
 
   synced(options: ResumeOptions = {}): Promise<boolean> {
     return this.#engine.synced(options);
+  }
+
+  members(): RegionMembers {
+    return this.#engine.members();
+  }
+
+  setMembers(members: MembersOption): Promise<void> {
+    return this.#engine.setMembers(members);
   }
 
   health(): RegionHealth {

@@ -1,6 +1,7 @@
 import type { RegionId } from "@tidemark/core";
 import type { Cursor, MergeFilter, SessionChange, SessionState, Ticket } from "@tidemark/session";
 import type { SessionProgress } from "@tidemark/session-bridge";
+import type { MembersOption, RegionMembers } from "./members.ts";
 import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
 
@@ -227,6 +228,16 @@ export interface Region {
    * all of it is known to be everywhere. False at the deadline.
    */
   synced(options?: ResumeOptions): Promise<boolean>;
+  /** The list of members in force, and who was one. */
+  members(): RegionMembers;
+  /**
+   * Takes another list, of a higher version: it is kept on this disk, and spreads to the other members by itself. Who
+   * is left out is removed: its id goes to nobody else, and it ships what only it has before it stops.
+   *
+   * @throws RegionError `MEMBERSHIP_REFUSED` when it does not follow the one in force, `MEMBERSHIP_MISMATCH` when it is
+   * another one of its version.
+   */
+  setMembers(members: MembersOption): Promise<void>;
   health(): RegionHealth;
   /** Numbers, as plain data: positions a log, lag a member, counters since the start. Cheap: none grows with sessions. */
   metrics(): RegionMetrics;

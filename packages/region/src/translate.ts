@@ -22,6 +22,13 @@ export function translate(error: unknown, region: string): unknown {
         retryable,
         cause: error,
       });
+    case "MEMBERSHIP_REFUSED":
+      return new RegionError("MEMBERSHIP_REFUSED", message, { cause: error });
+    case "FENCED":
+      return new RegionError(retryable ? "REGION_FENCED" : "REGION_REMOVED", message, {
+        retryable,
+        cause: error,
+      });
     case "LOG_TRIMMED":
       return new RegionError("REGION_DAMAGED", `${message}; restore the directory's checkpoint`, {
         cause: error,

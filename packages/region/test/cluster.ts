@@ -9,13 +9,18 @@ import { openRegion } from "../src/index.ts";
 import { processOf } from "./disk.ts";
 import type { Region, RegionOptions, RegionPlatform } from "../src/index.ts";
 
-const TIMERS: Timers = {
-  now: () => performance.now(),
-  setTimer: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
+/** Real timers, so many times as quick as they say. */
+export function timersOf(speed: number): Timers {
+  return {
+    now: () => performance.now() * speed,
+    setTimer: (ms, run) => {
+      const timer = setTimeout(run, ms / speed);
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+const TIMERS: Timers = timersOf(1);
 
 /** What a region alone needs of its machine; `eager` are timers whose time is up at once. */
 export function loneOptions(): RegionPlatform & { readonly fs: MemoryFs; readonly eager: Timers } {
@@ -34,6 +39,8 @@ export function loneOptions(): RegionPlatform & { readonly fs: MemoryFs; readonl
 export class Cluster implements AsyncDisposable {
   readonly network: InProcessNetwork = createInProcessNetwork();
   readonly members: { readonly version: number; readonly regions: Readonly<Record<string, number>> };
+  /** What the regions measure time with. */
+  timers: Timers = TIMERS;
   /** Milliseconds that a region's wall clock is off. */
   readonly skewMs: Map<string, number> = new Map();
   readonly #open: Map<string, Region> = new Map();
@@ -108,7 +115,7 @@ export class Cluster implements AsyncDisposable {
       // These disks outlive the regions.
       volatile: false,
       now: () => this.now(name),
-      timers: TIMERS,
+      timers: this.timers,
       randomBytes: (count) => new Uint8Array(randomBytes(count)),
       hasher: createBlake3Hasher(),
     };

@@ -143,6 +143,12 @@ test("RGN-1 REP-7 members whose lists differ say so in health with both lists, a
   await using cluster = await Cluster.of("us-east", "eu-west");
   await cluster.close("eu-west");
   const members = { version: 1, regions: { "us-east": 1, "eu-west": 2, "eu-north": 3 } };
+  await expect(cluster.open("eu-west", { members })).rejects.toMatchObject({
+    code: "MEMBERSHIP_MISMATCH",
+    message: expect.stringMatching(/data has v1 eu-west=2, us-east=1; the options have v1 eu-north=3/),
+  });
+  // The directory has no list of its own yet: what the options say counts there.
+  await cluster.disk("eu-west").unlink("data/members.json");
   const west = await cluster.open("eu-west", { members });
   await west.ready({ timeoutMs: 200 }).catch(() => undefined);
   const reasons = west.health().reasons.join();

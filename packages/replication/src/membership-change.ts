@@ -11,6 +11,8 @@ export interface MembershipChange {
   readonly regions: ReadonlyMap<string, RegionId>;
   /** The slots are spread anew over so many shards: every region ends its logs and opens new epochs. @defaultValue as they are */
   readonly shards?: number;
+  /** Which slot belongs to which of them. @defaultValue evenly */
+  readonly router?: ShardRouter;
 }
 
 /** What one list of members is to another. */
@@ -61,7 +63,7 @@ export function nextMembership(current: Membership, change: MembershipChange): M
   const { shards = current.shards } = change;
   if (!Number.isInteger(shards) || shards < 1 || shards > SLOT_COUNT)
     throw refused(`it has ${shards} shards: 1 to ${SLOT_COUNT} are possible`);
-  const spread = shards === current.shards ? router : ShardRouter.hash(shards);
+  const spread = change.router ?? (shards === current.shards ? router : ShardRouter.hash(shards));
   const next = {
     version,
     regions,

@@ -201,6 +201,10 @@ export class RegionReplication implements Replication {
     return this.#parts.fence.state;
   }
 
+  requireServing(): void {
+    this.#parts.fence.requireOpen();
+  }
+
   async setMembership(list: Membership): Promise<void> {
     if (this.#closing !== undefined) throw closed();
     await this.#parts.membership.take(list);
@@ -234,7 +238,11 @@ export class RegionReplication implements Replication {
 
   async ready(options: ReadyOptions): Promise<void> {
     const of = options.of ?? "every";
-    if (await this.#until(() => this.#headsReached(of), options)) return;
+    const { fence } = this.#parts;
+    const removed = (): boolean => fence.state.stage === "removed";
+    await this.#until(() => removed() || (!fence.closed && this.#headsReached(of)), options);
+    fence.requireOpen();
+    if (this.#headsReached(of)) return;
     const waiting = [...this.#parts.peers.all()]
       .filter((peer) => !this.#reached(peer))
       .map(({ name }) => name);

@@ -150,6 +150,8 @@ export interface Replication {
   readonly membership: Membership;
   /** How far a region that was removed, or away for too long, is on its way back. */
   readonly fence: FenceState;
+  /** Whether this region may serve. @throws ReplicationError `FENCED` when it was removed or away for too long. */
+  requireServing(): void;
   /**
    * Takes another list: it is kept, then who came is listened to and counted, who went is not. It spreads to the
    * other members by itself.
