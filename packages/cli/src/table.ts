@@ -1,4 +1,4 @@
-const COLOR = /\u001b\[\d+m/g;
+import { stripVTControlCharacters } from "node:util";
 
 /** Columns of text, as wide as they need to be; numbers to the right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -6,7 +6,7 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
     Math.max(title.length, ...rows.map((row) => widthOf(row[column] ?? ""))),
   );
   const right = head.map((_, column) =>
-    rows.every((row) => /^-?[\d.,]*( \w+)?$/.test(plain(row[column] ?? ""))),
+    rows.every((row) => /^-?[\d.,]*( \w+)?$/.test(stripVTControlCharacters(row[column] ?? ""))),
   );
   const line = (cells: readonly string[]): string =>
     cells
@@ -25,10 +25,6 @@ export function formatFields(fields: readonly (readonly [name: string, value: st
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
 }
 
-function plain(text: string): string {
-  return text.replace(COLOR, "");
-}
-
 function widthOf(text: string): number {
-  return plain(text).length;
+  return stripVTControlCharacters(text).length;
 }
