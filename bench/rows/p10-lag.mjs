@@ -1,35 +1,18 @@
 // P10: from acknowledged in one region to readable in another, in one process, against a bare async queue
 // and one fsync.
 import assert from "node:assert/strict";
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { openRegion } from "../../packages/region/dist/node.js";
-import { createInProcessNetwork } from "../../packages/transport-inprocess/dist/index.js";
 import { bound, compare, median, percentile, ROUNDS, spread } from "../harness.mjs";
+import { withPair } from "../pair.mjs";
 
 export const ROWS = ["P10"];
 
 const SECONDS = 1.5;
 
 export async function run() {
-  const dir = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
-  const network = createInProcessNetwork();
-  const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
-  const open = (name, bootstrap) =>
-    openRegion({
-      name,
-      members,
-      dir: join(dir, name),
-      transport: network.join(name),
-      clusterKey: network.clusterKey,
-      bootstrap,
-    });
-  const east = await open("us-east", true);
-  const west = await open("eu-west", false);
-  await west.ready({ timeoutMs: 10_000 });
-  try {
+  return withPair(async ({ east, west, dir }) => {
     const session = await east.sessions.start({ user: "u", agent: "bench" });
     const most = await maximum(session);
     const lines = [];
@@ -76,11 +59,7 @@ export async function run() {
       });
     }
     return lines;
-  } finally {
-    await Promise.all([east.close(), west.close()]);
-    await network.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Operations a second with 256 callers in flight. */

@@ -2,13 +2,11 @@
 // disk, shipped in process, verified, on the other region's disk and applied there; against the naive composition of the
 // usual parts (JSON, lru-cache, @noble/hashes, yjs) that does the same work in one file.
 import assert from "node:assert/strict";
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { openRegion } from "../../packages/region/dist/node.js";
-import { createInProcessNetwork } from "../../packages/transport-inprocess/dist/index.js";
 import { compare, peer } from "../harness.mjs";
+import { withPair } from "../pair.mjs";
 
 export const ROWS = ["P11"];
 
@@ -23,24 +21,9 @@ export async function run() {
     await peer("@noble/hashes/blake3.js"),
   ];
   if (!yjs || !lru || !noble) return [];
-  const dir = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
-  const network = createInProcessNetwork();
-  const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
-  const open = (name, bootstrap) =>
-    openRegion({
-      name,
-      members,
-      dir: join(dir, name),
-      transport: network.join(name),
-      clusterKey: network.clusterKey,
-      bootstrap,
-    });
-  const east = await open("us-east", true);
-  const west = await open("eu-west", false);
-  await west.ready({ timeoutMs: 10_000 });
   let round = 0;
-  try {
-    return await compare({
+  return withPair(({ east, west, dir }) =>
+    compare({
       row: "P11",
       work: `whole path, ${CALLERS} callers, one durable follower`,
       unit: "ops/s",
@@ -48,15 +31,11 @@ export async function run() {
       variants: {
         tidemark: () => ours(east, west, (round += 1)),
         "JSON + lru-cache + @noble + yjs": () =>
-          naive({ yjs, lru, noble, dir: join(dir, `naive-${(round += 1)}`) }),
+          naive({ yjs, lru, noble, path: join(dir, `naive-${(round += 1)}`) }),
       },
       goals: { "JSON + lru-cache + @noble + yjs": 8 },
-    });
-  } finally {
-    await Promise.all([east.close(), west.close()]);
-    await network.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
+    }),
+  );
 }
 
 const keyOf = (count) => `key-${String((count * 7919) % KEYS).padStart(9, "0")}`;
@@ -95,12 +74,12 @@ async function ours(east, west, round) {
 }
 
 /** What a capable team would put together in an afternoon: group commit on both sides, one promise a caller. */
-async function naive({ yjs, lru, noble, dir }) {
+async function naive({ yjs, lru, noble, path }) {
   const { LRUCache } = lru;
   const { blake3 } = noble;
   const hex = (bytes) => Buffer.from(bytes).toString("hex");
   const side = (name) => ({
-    file: openSync(`${dir}-${name}`, "a"),
+    file: openSync(`${path}-${name}`, "a"),
     seen: new LRUCache({ max: 100_000 }),
     doc: new yjs.Doc(),
     clock: { wall: 0, counter: 0 },

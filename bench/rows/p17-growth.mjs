@@ -1,14 +1,10 @@
 // P17: growth. The work of P8, P10 and P15 at once, ten and a hundred times the size: what one unit costs must stay what it
 // was. Each curve is plotted on standard error, cost of a unit against the smallest size.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { LwwMap } from "../../packages/core/dist/index.js";
-import { openRegion } from "../../packages/region/dist/node.js";
-import { createInProcessNetwork } from "../../packages/transport-inprocess/dist/index.js";
 import { median, peer, percentile, seeded, spread } from "../harness.mjs";
+import { withPair } from "../pair.mjs";
 
 export const ROWS = ["P17"];
 
@@ -148,29 +144,4 @@ async function fill(region, ops) {
     }),
   );
   return sessions;
-}
-
-async function withPair(body) {
-  const dir = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
-  const network = createInProcessNetwork();
-  const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
-  const open = (name, bootstrap) =>
-    openRegion({
-      name,
-      members,
-      dir: join(dir, name),
-      transport: network.join(name),
-      clusterKey: network.clusterKey,
-      bootstrap,
-    });
-  const east = await open("us-east", true);
-  const west = await open("eu-west", false);
-  try {
-    await west.ready({ timeoutMs: 10_000 });
-    return await body({ east, west, network });
-  } finally {
-    await Promise.all([east.close(), west.close()]);
-    await network.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
 }

@@ -1,0 +1,32 @@
+// Two regions of one process over directories of their own, for the rows that measure the whole.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openRegion } from "../packages/region/dist/node.js";
+import { createInProcessNetwork } from "../packages/transport-inprocess/dist/index.js";
+
+/** Opens both, runs `body` with them, the network between them and a directory to use, and takes everything away again. */
+export async function withPair(body) {
+  const dir = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
+  const network = createInProcessNetwork();
+  const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
+  const open = (name, bootstrap) =>
+    openRegion({
+      name,
+      members,
+      dir: join(dir, name),
+      transport: network.join(name),
+      clusterKey: network.clusterKey,
+      bootstrap,
+    });
+  const east = await open("us-east", true);
+  const west = await open("eu-west", false);
+  try {
+    await west.ready({ timeoutMs: 10_000 });
+    return await body({ east, west, network, dir });
+  } finally {
+    await Promise.all([east.close(), west.close()]);
+    await network.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
