@@ -28,7 +28,14 @@ export interface AnswersOptions {
   /** A piece of a snapshot; `undefined` while there is no state to give. */
   readonly snapshot: (token: SnapshotToken | undefined) => Promise<SnapshotPart | undefined>;
   /** A peer told its vector with its question. */
-  readonly told: (region: RegionId, membershipDigest: Uint8Array, ack: Ack) => void;
+  readonly told: (
+    region: RegionId,
+    membershipDigest: Uint8Array,
+    ack: Ack,
+    schema: Uint8Array | undefined,
+  ) => void;
+  /** What this region folds signals under. */
+  readonly schema: Uint8Array | undefined;
   /** Writes what a follower hands over; absent where nothing is written. */
   readonly relay: ((records: readonly Uint8Array[]) => Promise<void>) | undefined;
   /** The sealed table of user keys: the same bytes until it changes; absent where nothing is encrypted. */
@@ -53,7 +60,7 @@ export class Answers {
   }
 
   async #reply(frame: Frame, request: Request): Promise<Reply> {
-    const { membership, agreedDigest, isPeer, told, ack, certificate } = this.#options;
+    const { membership, agreedDigest, isPeer, told, ack, schema, certificate } = this.#options;
     if (request.kind === "membership") return { kind: "membership", membership: membership.list };
     // Who was removed may still say what it holds: its own records are fetched.
     const departed = request.kind === "vectors" && membership.list.removed?.has(frame.region) === true;
@@ -62,8 +69,13 @@ export class Answers {
       case "range":
         return this.#range(request);
       case "vectors":
-        told(frame.region, request.membershipDigest, request.ack);
-        return { kind: "vectors", membershipDigest: agreedDigest(), ack: ack() };
+        told(frame.region, request.membershipDigest, request.ack, request.schema);
+        return {
+          kind: "vectors",
+          membershipDigest: agreedDigest(),
+          ack: ack(),
+          ...(schema === undefined ? {} : { schema }),
+        };
       case "digests": {
         const detail = request.detail ?? { channel: "sessions", of: "slots" };
         const details = request.slots.length === 0 ? undefined : this.#options.details(request.slots, detail);

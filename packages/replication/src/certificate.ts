@@ -26,8 +26,11 @@ export function certify(
   return { vector, digest: hasher.digest(HASH_CONTEXTS.state, bytes) };
 }
 
+/** What a comparison of two states says; under two schemas there is nothing to compare. */
+export type Verdict = "equal" | "behind" | "diverged" | "other-schema";
+
 /** What two certificates say about each other. */
-export function compareCertificates(a: Certificate, b: Certificate): "equal" | "behind" | "diverged" {
+export function compareCertificates(a: Certificate, b: Certificate): Exclude<Verdict, "other-schema"> {
   if (!(a.vector.covers(b.vector) && b.vector.covers(a.vector))) return "behind";
   return equalBytes(a.digest, b.digest) ? "equal" : "diverged";
 }

@@ -64,6 +64,7 @@ export class ClusterView {
         state: peer.heardAtMs === undefined ? "unheard" : silent ? "silent" : "live",
         heardAtMs: peer.heardAtMs,
         sameMembers: peer.agrees,
+        sameSchema: peer.sameSchema,
         theirMembers: peer.theirs === undefined ? undefined : formatMembership(peer.theirs),
         foldVersion: peer.ack?.foldVersion ?? 0,
         ...this.#lagOf(peer, now),
@@ -134,7 +135,11 @@ export class ClusterView {
     if (version !== undefined && version !== membership.version) {
       return [`${peer.name} acks under version ${version} of the list of members, not ${membership.version}`];
     }
-    return peer.state === "live" ? [] : [`${peer.name} is ${peer.state}`];
+    const schema =
+      peer.sameSchema === false
+        ? [`${peer.name} folds signals under another schema: its ledger is not compared with this one`]
+        : [];
+    return peer.state === "live" ? schema : [...schema, `${peer.name} is ${peer.state}`];
   }
 
   /** What a peer lacks of everything we hold. */

@@ -1,7 +1,7 @@
 import type { Channel, Hasher, RegionId } from "@tidemark/core";
 import { Vector, type Timers, type Wal } from "@tidemark/wal";
 import { Backoff } from "./backoff.ts";
-import { certify, compareCertificates, type Certificate } from "./certificate.ts";
+import { certify, compareCertificates, type Certificate, type Verdict } from "./certificate.ts";
 import { digestDetails, SLOT_ENTRY_BYTES } from "./digest-answer.ts";
 import type { DigestDetail } from "./digest-parts.ts";
 import { narrowDivergence, type DivergenceReport, type SlotsAnswer } from "./divergence.ts";
@@ -36,7 +36,7 @@ export interface ConvergenceOptions {
 /** What a comparison with a peer said. */
 export interface Comparison {
   readonly certificate: Certificate;
-  readonly verdict: "equal" | "behind" | "diverged";
+  readonly verdict: Verdict;
 }
 
 const NARROWING_ATTEMPTS_MAX = 8;
@@ -91,6 +91,11 @@ export class Convergence {
     if (reply.kind !== "digests")
       throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} gives no certificate`);
     const certificate = { vector: reply.vector, digest: reply.digest };
+    // What was folded under another schema may differ: neither side is wrong.
+    if (this.#options.peers.get(peer)?.sameSchema === false) {
+      this.diverged.delete(peer);
+      return { certificate, verdict: "other-schema" };
+    }
     const verdict = compareCertificates(this.certificate(), certificate);
     if (verdict === "equal") {
       this.diverged.delete(peer);
@@ -113,7 +118,8 @@ export class Convergence {
   #compareAll(): void {
     const { peers, state, transfer } = this.#options;
     if (transfer.unready) return;
-    for (const { region, reported, agrees } of peers.all()) {
+    for (const { region, reported, agrees, sameSchema } of peers.all()) {
+      if (sameSchema === false) continue;
       const same = state.covers(reported) && reported.covers(state.vector());
       // One that does not answer is asked again at the next turn.
       if (agrees === true && same && reported.size > 0) this.compare(region).catch(() => undefined);

@@ -12,6 +12,7 @@ import type { Peer, PeerTable } from "./peer-table.ts";
 import type { ReconciliationPlan } from "./reconciliation-plan.ts";
 import type { ReconciliationEngine } from "./reconciliation.ts";
 import type { Repair } from "./repair.ts";
+import { sameSchema } from "./schema-digest.ts";
 import type { Stability } from "./stability.ts";
 
 /** What {@link Exchange} works with. */
@@ -29,6 +30,8 @@ export interface ExchangeOptions {
   readonly engine: ReconciliationEngine;
   readonly repair: Repair;
   readonly stability: Stability;
+  /** What this region folds signals under. */
+  readonly schema: Uint8Array | undefined;
   /** What this region acks now. */
   readonly ack: () => Ack;
   /** An ack was heard; how it moves windows and waits is the driver's. */
@@ -74,7 +77,7 @@ export class Exchange {
   }
 
   /** A peer told its vector with a question, or in answer to ours. */
-  async told(region: RegionId, membershipDigest: Uint8Array, ack: Ack): Promise<void> {
+  async told(region: RegionId, membershipDigest: Uint8Array, ack: Ack, schema?: Uint8Array): Promise<void> {
     const { peers, ownLogs, self } = this.#options;
     const membership = this.#options.membership.list;
     const peer = peers.get(region);
@@ -93,6 +96,7 @@ export class Exchange {
       this.#options.logger.info({ peer: region }, "Lists of members agree again");
     peer.agrees = agrees ? true : sameVersion ? false : undefined;
     if (agrees) peer.theirs = undefined;
+    this.#compareSchemas(peer, schema);
     peer.head ??= ack.vector;
     this.acked(region, ack);
     const own = ack.vector.entries().filter(({ log }) => log.region === self);
@@ -121,13 +125,19 @@ export class Exchange {
   #with(region: RegionId): void {
     const earlier = this.#underWay.get(region);
     if ((earlier !== undefined && !earlier.abort.signal.aborted) || this.#options.link.signal.aborted) return;
-    const { link, agreedDigest, ack } = this.#options;
+    const { link, agreedDigest, ack, schema } = this.#options;
     const abort = new AbortController();
     const exchange = async (): Promise<void> => {
       try {
-        const question = { kind: "vectors", membershipDigest: agreedDigest(), ack: ack() } as const;
+        const question = {
+          kind: "vectors",
+          membershipDigest: agreedDigest(),
+          ack: ack(),
+          ...(schema === undefined ? {} : { schema }),
+        } as const;
         const reply = await link.ask(region, question, { signal: abort.signal });
-        if (reply.kind === "vectors") await this.told(region, reply.membershipDigest, reply.ack);
+        if (reply.kind === "vectors")
+          await this.told(region, reply.membershipDigest, reply.ack, reply.schema);
         // Its list may be a later one, without this region.
         if (reply.kind === "refused" && reply.refusal === "not-a-member") this.#learn(region);
       } catch {
@@ -138,6 +148,21 @@ export class Exchange {
       if (this.#underWay.get(region)?.abort === abort) this.#underWay.delete(region);
     });
     this.#underWay.set(region, { done, abort });
+  }
+
+  #compareSchemas(peer: Peer, theirs: Uint8Array | undefined): void {
+    const same = sameSchema(this.#options.schema, theirs);
+    if (peer.sameSchema === same) return;
+    const { logger } = this.#options;
+    if (!same) {
+      logger.warn(
+        { peer: peer.region },
+        "A peer folds signals under another schema: states are not compared until the schemas agree",
+      );
+    } else if (peer.sameSchema === false) {
+      logger.info({ peer: peer.region }, "Schemas of signals agree again");
+    }
+    peer.sameSchema = same;
   }
 
   /** What a peer holds beyond us is on its way to us, or is asked for. */

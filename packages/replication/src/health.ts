@@ -30,6 +30,8 @@ export interface PeerState {
   readonly heardAtMs: number | undefined;
   /** Whether it holds the same list of members; undefined while unknown, or under another version. */
   readonly sameMembers: boolean | undefined;
+  /** Whether it folds signals under the same schema; undefined while unknown. */
+  readonly sameSchema: boolean | undefined;
   /** Its list, when it is another one of the same version. */
   readonly theirMembers: string | undefined;
   readonly foldVersion: number;

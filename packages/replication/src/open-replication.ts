@@ -272,6 +272,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   };
   const exchange = new Exchange({
     self,
+    schema: options.schema,
     membership,
     agreedDigest,
     wal,
@@ -300,7 +301,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
       return digestDetails(channels, { slots, detail }, { replayed: convergence.replayed, bytesMax });
     },
     snapshot: async (token) => (replication.joining ? undefined : provider.part(token)),
-    told: (region, theirDigest, ack) => void exchange.told(region, theirDigest, ack),
+    told: (region, theirDigest, ack, schema) => void exchange.told(region, theirDigest, ack, schema),
+    schema: options.schema,
     relay: role === "follower" ? undefined : options.relay,
     keys: options.keys,
     hasher,

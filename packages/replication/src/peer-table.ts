@@ -19,6 +19,8 @@ export interface Peer {
   head: Vector | undefined;
   /** Whether it holds our list of members, once that is known. */
   agrees: boolean | undefined;
+  /** Whether it folds signals under our schema, once that is known. */
+  sameSchema: boolean | undefined;
   /** Its list, when it is another one of the same version. */
   theirs: Membership | undefined;
 }
@@ -126,6 +128,7 @@ function newPeer(region: RegionId, name: string, sinceMs: number): Peer {
     ack: undefined,
     head: undefined,
     agrees: undefined,
+    sameSchema: undefined,
     theirs: undefined,
   };
 }

@@ -1,7 +1,7 @@
 import type { ByteWriter, Channel, Hasher, LogId, RegionId, ShardId } from "@tidemark/core";
 import type { Transport } from "@tidemark/transport";
 import type { Checkpoint, Timers, Vector, Wal, WalFs } from "@tidemark/wal";
-import type { Certificate } from "./certificate.ts";
+import type { Certificate, Verdict } from "./certificate.ts";
 import type { CoverageNeed, CoveragePosition } from "./coverage.ts";
 import type { DivergenceReport } from "./divergence.ts";
 import type { FenceState } from "./fenced-return.ts";
@@ -50,6 +50,8 @@ export interface OpenReplicationOptions {
   readonly joining?: boolean;
   /** Channels without a state are stored and served, not folded. */
   readonly channels: { readonly sessions: Replicated; readonly signals?: Replicated };
+  /** The digest of the signal schema that states are folded under, 32 bytes. @defaultValue none */
+  readonly schema?: Uint8Array;
   /**
    * Writes sealed records that a follower hands over, and resolves once they are durable; a member without it
    * refuses them. What it throws is answered as a refusal.
@@ -175,7 +177,7 @@ export interface Replication {
   requestCertificate(
     peer: RegionId,
     options?: { readonly timeoutMs?: number },
-  ): Promise<{ readonly certificate: Certificate; readonly verdict: "equal" | "behind" | "diverged" }>;
+  ): Promise<{ readonly certificate: Certificate; readonly verdict: Verdict }>;
   /**
    * Folds all stored logs again, from their beginning, into an empty state; reads and writes are refused meanwhile. What a
    * divergence sets in motion by itself.

@@ -7,6 +7,7 @@ import { FRAME_OVERHEAD_BYTES } from "./frame.ts";
 import { decodeMembership, encodeMembership, type Membership } from "./membership.ts";
 import { MEMBERSHIP_DIGEST_BYTES, NONCE_BYTES, REQUEST_KIND } from "./request.ts";
 import { SNAPSHOT_ID_BYTES, type SnapshotPart } from "./snapshot-token.ts";
+import { readSchemaDigest, writeSchemaDigest } from "./schema-digest.ts";
 
 /** What a frame that carries a range adds to its batches. */
 export const RANGE_REPLY_OVERHEAD_BYTES: number = FRAME_OVERHEAD_BYTES + NONCE_BYTES + 2;
@@ -30,7 +31,13 @@ const REFUSAL_OF = new Map<number, Refusal>(
 /** An answer. `batches` is a view into the bytes that arrived. */
 export type Reply =
   | { readonly kind: "range"; readonly batches: Uint8Array }
-  | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
+  | {
+      readonly kind: "vectors";
+      readonly membershipDigest: Uint8Array;
+      readonly ack: Ack;
+      /** What the sender folds signals under. */
+      readonly schema?: Uint8Array;
+    }
   | {
       readonly kind: "digests";
       readonly vector: Vector;
@@ -52,7 +59,7 @@ export type Reply =
  * | kind | name | fields |
  * | ---: | :--- | :--- |
  * | 1 | range | whole batches, verbatim |
- * | 2 | vectors | membership digest 16, ack |
+ * | 2 | vectors | membership digest 16, ack, then nothing or the digest of the signal schema 32 |
  * | 3 | digests | vector, state digest 32; then nothing, or details: {@link writeDigestDetails} |
  * | 4 | snapshot | id 16, varint bytes of the whole, varint offset, then bytes of it |
  * | 5 | keys | as 4, of the table of user keys |
@@ -81,6 +88,7 @@ export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
     case "vectors":
       writer.raw(reply.membershipDigest);
       writeAck(writer, reply.ack);
+      writeSchemaDigest(writer, reply.schema);
       break;
     case "digests":
       reply.vector.write(writer);
@@ -130,6 +138,7 @@ function readReply(reader: ByteReader): Reply {
         kind: "vectors",
         membershipDigest: reader.view(MEMBERSHIP_DIGEST_BYTES).slice(),
         ack: readAck(reader),
+        ...readSchemaDigest(reader),
       };
     case REQUEST_KIND.digests:
       return {

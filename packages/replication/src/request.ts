@@ -4,6 +4,7 @@ import { decoding } from "./decoding.ts";
 import { readDigestDetail, writeDigestDetail, type DigestDetail } from "./digest-parts.ts";
 import { readLogId, writeLogId } from "./log-id-codec.ts";
 import { SLOT_COUNT } from "./shard-router.ts";
+import { readSchemaDigest, writeSchemaDigest } from "./schema-digest.ts";
 
 /** Bytes of the number a reply repeats, so that an old reply is worth nothing. */
 export const NONCE_BYTES = 8;
@@ -30,7 +31,13 @@ export type Request =
   /** Whole batches that cover `from` to `to`. */
   | { readonly kind: "range"; readonly log: LogId; readonly from: number; readonly to: number }
   /** What do you hold? Carries what the asker holds, so that one round trip tells both. */
-  | { readonly kind: "vectors"; readonly membershipDigest: Uint8Array; readonly ack: Ack }
+  | {
+      readonly kind: "vectors";
+      readonly membershipDigest: Uint8Array;
+      readonly ack: Ack;
+      /** What the sender folds signals under. */
+      readonly schema?: Uint8Array;
+    }
   /** State digests: the whole at its vector, and with slots also theirs or those of their objects. */
   | { readonly kind: "digests"; readonly slots: readonly number[]; readonly detail?: DigestDetail }
   /** A snapshot, from the beginning or from a token. */
@@ -48,7 +55,7 @@ export type Request =
  * | kind | name | fields |
  * | ---: | :--- | :--- |
  * | 1 | range | log (region u16, shard u16, epoch u32, channel u8), from varint, to varint |
- * | 2 | vectors | membership digest 16, ack |
+ * | 2 | vectors | membership digest 16, ack, then nothing or the digest of the signal schema 32 |
  * | 3 | digests | varint count, then slots, u16, ascending; then nothing, or channel u8 and u8 1 (of slots) or 2 (of their objects) |
  * | 4 | snapshot | resume token `bytes`, at most 4,096 |
  * | 5 | keys | varint count, 0 or 1, then a resume token `bytes`, at most 64 |
@@ -69,6 +76,7 @@ export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
     case "vectors":
       writer.raw(request.membershipDigest);
       writeAck(writer, request.ack);
+      writeSchemaDigest(writer, request.schema);
       break;
     case "digests":
       writer.varint(request.slots.length);
@@ -117,6 +125,7 @@ function readRequest(reader: ByteReader): Request {
         kind: "vectors",
         membershipDigest: reader.view(MEMBERSHIP_DIGEST_BYTES).slice(),
         ack: readAck(reader),
+        ...readSchemaDigest(reader),
       };
     case REQUEST_KIND.digests: {
       const slots: number[] = [];

@@ -352,6 +352,37 @@ test("REP-11 equal vectors with unequal states are called diverged, and others a
   expect(a.replication.health().diverged).toEqual([]);
 });
 
+test("SIG-1 REP-11 regions under different schemas say so in health, and compare nothing", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  const schema = new Uint8Array(32).fill(1);
+  await cluster.open("a", { schema });
+  await cluster.open("b");
+  await cluster.write("a", "one");
+  await cluster.timers.advance(50);
+  const [a, b] = [cluster.node("a").replication, cluster.node("b").replication];
+  for (const { replication, state } of [cluster.node("a"), cluster.node("b")]) {
+    expect(state.texts()).toEqual(["one"]);
+    const { peers, reasons, diverged } = replication.health();
+    expect(peers.map(({ sameSchema }) => sameSchema)).toEqual([false]);
+    expect(reasons).toEqual([expect.stringContaining("another schema")]);
+    expect(diverged).toEqual([]);
+  }
+  for (const records of cluster.node("b").state.applied.values())
+    for (const record of records) if (record.text === "one") record.text = "uno";
+  const compared = await cluster.timers.until(a.requestCertificate(regionId(2)));
+  expect(compared.verdict).toBe("other-schema");
+  expect(a.health().diverged).toEqual([]);
+  for (const records of cluster.node("b").state.applied.values())
+    for (const record of records) if (record.text === "uno") record.text = "one";
+  // Opened again with the same schema they compare.
+  await cluster.stop("b");
+  await cluster.open("b", { schema: schema.slice() });
+  await cluster.timers.advance(2_000);
+  expect(a.health()).toMatchObject({ reasons: [], peers: [{ sameSchema: true }] });
+  expect((await cluster.timers.until(a.requestCertificate(regionId(2)))).verdict).toBe("equal");
+  expect(b.health().state).toBe("closed");
+});
+
 test("REP-7 a new directory serves nothing until it has reached the head of a member", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.open("a");

@@ -41,6 +41,12 @@ const anyRequest: fc.Arbitrary<Request> = fc.oneof(
     .tuple(anyLogId, fc.integer({ min: 1, max: 2 ** 50 }), fc.nat(2 ** 30))
     .map(([log, from, more]): Request => ({ kind: "range", log, from, to: from + more })),
   fc.record({ kind: fc.constant("vectors" as const), membershipDigest: anyBytes(16), ack: anyAck }),
+  fc.record({
+    kind: fc.constant("vectors" as const),
+    membershipDigest: anyBytes(16),
+    ack: anyAck,
+    schema: anyBytes(32),
+  }),
   fc
     .uniqueArray(fc.nat(4_095), { maxLength: 20 })
     .map((slots): Request => ({ kind: "digests", slots: slots.toSorted((a, b) => a - b) })),
@@ -65,6 +71,12 @@ const anyRequest: fc.Arbitrary<Request> = fc.oneof(
 const anyReply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: fc.constant("range" as const), batches: fc.uint8Array({ maxLength: 200 }) }),
   fc.record({ kind: fc.constant("vectors" as const), membershipDigest: anyBytes(16), ack: anyAck }),
+  fc.record({
+    kind: fc.constant("vectors" as const),
+    membershipDigest: anyBytes(16),
+    ack: anyAck,
+    schema: anyBytes(32),
+  }),
   fc.record({ kind: fc.constant("digests" as const), vector: anyVector, digest: anyBytes(32) }),
   fc.record({
     kind: fc.constant("digests" as const),
@@ -307,6 +319,20 @@ const GOLDEN: Record<string, () => Uint8Array> = {
     encodeRequest(NONCE, { kind: "range", log: logId(1, 0, 1_790_000_000, "sessions"), from: 5, to: 900 }),
   "v1-request-vectors.bin": () =>
     encodeRequest(NONCE, { kind: "vectors", membershipDigest: new Uint8Array(16).fill(6), ack: GOLDEN_ACK }),
+  "v1-request-vectors-schema.bin": () =>
+    encodeRequest(NONCE, {
+      kind: "vectors",
+      membershipDigest: new Uint8Array(16).fill(6),
+      ack: GOLDEN_ACK,
+      schema: new Uint8Array(32).fill(9),
+    }),
+  "v1-reply-vectors-schema.bin": () =>
+    encodeReply(NONCE, {
+      kind: "vectors",
+      membershipDigest: new Uint8Array(16).fill(6),
+      ack: GOLDEN_ACK,
+      schema: new Uint8Array(32).fill(9),
+    }),
   "v1-request-digests.bin": () => encodeRequest(NONCE, { kind: "digests", slots: [0, 7, 4_095] }),
   "v1-request-snapshot.bin": () => encodeRequest(NONCE, { kind: "snapshot", token: Uint8Array.of(1, 2) }),
   "v1-request-keys.bin": () =>
