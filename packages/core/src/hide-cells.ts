@@ -68,6 +68,32 @@ export class HideCells {
     return cell === undefined ? [] : liveDots(cell);
   }
 
+  /** Known dots that no known unhide names, ascending. */
+  unnamed(kind: HideKind, item: string): string[] {
+    const cell = this.#cells.get(cellKey(kind, item));
+    return cell === undefined ? [] : unnamedDots(cell);
+  }
+
+  /** Whether a dot's hide is known and not settled. */
+  isLive(kind: HideKind, item: string, dot: string): boolean {
+    return isLive(this.#cells.get(cellKey(kind, item))?.dots.get(dot) ?? 0);
+  }
+
+  /** Forgets a settled dot: whoever asks knows that its hide does not come again. */
+  forget(kind: HideKind, item: string, dot: string): boolean {
+    const key = cellKey(kind, item);
+    const cell = this.#cells.get(key);
+    if (cell?.dots.get(dot) !== SETTLED) return false;
+    cell.dots.delete(dot);
+    if (cell.dots.size === 0) this.#cells.delete(key);
+    return true;
+  }
+
+  /** Cells with a dot of any kind. */
+  get size(): number {
+    return this.#cells.size;
+  }
+
   /** All cells by kind, then by the bytes of the item. */
   sorted(): HideCell[] {
     return [...this.#cells.values()].sort(

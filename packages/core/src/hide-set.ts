@@ -1,8 +1,8 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { compareUtf8, guardText } from "./compare.ts";
-import { type HideKind, HideCells, HIDE_KIND_CODE, unnamedDots } from "./hide-cells.ts";
+import { type HideKind, HideCells, HIDE_KIND_CODE, settledDots, unnamedDots } from "./hide-cells.ts";
 import { guardEffectKey } from "./hide-ids.ts";
-import { HideUnhides } from "./hide-unhides.ts";
+import { type ForgetsDot, HideUnhides } from "./hide-unhides.ts";
 import { decodeHideState, encodeHideState, writeDotCells } from "./hide-state-codec.ts";
 
 const DIGEST_VERSION = 1;
@@ -57,6 +57,19 @@ export class HideSet {
     return this.#cells.live(kind, item);
   }
 
+  /**
+   * Those of the observed dots that no known unhide names: what is left to be named. The others are removed by the
+   * unhides that name them.
+   */
+  unnamed(kind: HideKind, item: string): string[] {
+    return this.#cells.unnamed(kind, item);
+  }
+
+  /** Whether nothing is remembered. */
+  get isEmpty(): boolean {
+    return this.#cells.size === 0 && this.#unhides.size === 0;
+  }
+
   /** Ids of the unhides that wait to be stable, ascending. */
   pendingUnhides(): string[] {
     return this.#unhides.pendingIds();
@@ -89,9 +102,27 @@ export class HideSet {
     );
   }
 
-  /** One unhide is known everywhere: its dots are removed. An id not known here changes nothing and returns `false`. */
-  settle(unhideId: string): boolean {
-    return this.#unhides.settle(unhideId);
+  /**
+   * One unhide is known everywhere: its dots are removed. An id not known here changes nothing and returns `false`.
+   *
+   * @param forgets - Left out, all is remembered, as `merge` needs it: a state that is behind may still hold the dots.
+   * Given, the caller promises that this unhide is not added again and states are not merged; it is asked for each dot
+   * whose hide is known whether that hide, too, will never be added again, and then the dot is forgotten.
+   */
+  settle(unhideId: string, forgets?: ForgetsDot): boolean {
+    return this.#unhides.settle(unhideId, forgets);
+  }
+
+  /** Forgets a dot that a stable unhide has removed, on the same promise; returns whether there was one. */
+  forget(kind: HideKind, item: string, dot: string): boolean {
+    return this.#unhides.forget(kind, item, dot);
+  }
+
+  /** The dots that stable unhides have removed and that are remembered, because their hides might be added again. */
+  *settled(): Iterable<{ readonly kind: HideKind; readonly item: string; readonly dot: string }> {
+    for (const cell of this.#cells.sorted()) {
+      for (const dot of settledDots(cell)) yield { kind: cell.kind, item: cell.item, dot };
+    }
   }
 
   /** Settles every pending unhide that is stable; returns how many. */

@@ -8,6 +8,9 @@ export interface HideRemoval {
   readonly dots: Set<string>;
 }
 
+/** Whether a dot that a stable unhide has removed can be forgotten. */
+export type ForgetsDot = (kind: HideKind, item: string, dot: string) => boolean;
+
 /**
  * The unhides known: what the pending ones name, and the ids of the stable ones, whose dots the cells remember. An
  * honest id names one place; one that names several is kept whole all the same, for order must not matter.
@@ -44,15 +47,35 @@ export class HideUnhides {
     return changed;
   }
 
-  settle(id: string): boolean {
+  settle(id: string, forgets?: ForgetsDot): boolean {
     const removals = this.#pending.get(id);
     if (removals === undefined) return false;
     this.#pending.delete(id);
-    this.#settled.add(id);
+    if (forgets === undefined) this.#settled.add(id);
     for (const { kind, item, dots } of removals) {
-      for (const dot of dots) this.#cells.settle(kind, item, dot);
+      for (const dot of dots) {
+        // A hide that has not come yet is to be told from one that is gone.
+        const known = this.#cells.isLive(kind, item, dot);
+        this.#cells.settle(kind, item, dot);
+        if (known && forgets?.(kind, item, dot) === true) this.forget(kind, item, dot);
+      }
     }
     return true;
+  }
+
+  /** Forgets a settled dot, also where another unhide names it. */
+  forget(kind: HideKind, item: string, dot: string): boolean {
+    if (!this.#cells.forget(kind, item, dot)) return false;
+    for (const removals of this.#pending.values()) {
+      for (const removal of removals)
+        if (removal.kind === kind && removal.item === item) removal.dots.delete(dot);
+    }
+    return true;
+  }
+
+  /** Unhides known, pending or not. */
+  get size(): number {
+    return this.#pending.size + this.#settled.size;
   }
 
   /** Takes in an id that is stable elsewhere; the cells bring its dots. */

@@ -47,6 +47,8 @@ export class StateDigest {
   readonly #slots: Map<number, Map<string, SlotEntry>> = new Map();
   readonly #slotHashes: Map<number, Uint8Array> = new Map();
   readonly #touched: Set<DigestObject> = new Set();
+  /** Slots that have lost an object. */
+  readonly #lost: Set<number> = new Set();
   readonly #writer: ByteWriter = new ByteWriter(4096);
 
   constructor(hasher: Hasher, terms: StateTerms) {
@@ -57,6 +59,12 @@ export class StateDigest {
   /** An object changed, or is new. */
   touch(object: DigestObject): void {
     this.#touched.add(object);
+  }
+
+  /** An object that writes nothing any more is let go of. */
+  drop(object: DigestObject): void {
+    this.#touched.delete(object);
+    this.#lost.add(this.#rehash(object));
   }
 
   /** 32 bytes. */
@@ -91,7 +99,8 @@ export class StateDigest {
   }
 
   #catchUp(): void {
-    const slots = new Set<number>();
+    const slots = new Set(this.#lost);
+    this.#lost.clear();
     for (const object of this.#touched) slots.add(this.#rehash(object));
     this.#touched.clear();
     for (const slot of slots) this.#rehashSlot(slot);

@@ -151,6 +151,55 @@ test("CORE-11 HideSet agrees with a naive model that keeps every op, in any orde
   );
 });
 
+test("CORE-11 SES-10 a set that forgets what is removed and stable says the same as one that remembers, where no op comes twice", () => {
+  fc.assert(
+    fc.property(ops, fc.array(fc.nat(20), { maxLength: 14 }), (all, settles) => {
+      const [forgets, remembers] = [new HideSet(), new HideSet()];
+      const seen = new Set<string>();
+      const settled = new Set<string>();
+      for (const [at, one] of all.entries()) {
+        const name = one.type === "hide" ? `${one.kind} ${one.item} ${one.dot}` : one.id;
+        if (seen.has(name)) continue;
+        seen.add(name);
+        for (const set of [forgets, remembers]) apply(set, [one]);
+        const unhide = remembers.pendingUnhides()[settles[at] ?? 20];
+        if (unhide !== undefined) {
+          settled.add(unhide);
+          expect(forgets.settle(unhide, () => true)).toBe(remembers.settle(unhide));
+        }
+        expect(forgets.hidden()).toEqual(remembers.hidden());
+        expect([...forgets.pending].sort()).toEqual([...remembers.pending].sort());
+        expect(hex(forgets.digestBytes())).toBe(hex(remembers.digestBytes()));
+        expect(hex(HideSet.decode(forgets.encode()).encode())).toBe(hex(forgets.encode()));
+      }
+      // What it still remembers are dots of hides that have not come, and those that an unhide named again.
+      for (const { kind, item, dot } of forgets.settled()) {
+        const named = all.filter(
+          (one) => one.type === "unhide" && settled.has(one.id) && one.dots.includes(dot),
+        );
+        expect(!seen.has(`${kind} ${item} ${dot}`) || named.length > 0).toBe(true);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("CORE-11 SES-10 a hide and its unhide leave nothing once that is stable, nor do two unhides of one hide", () => {
+  const set = new HideSet();
+  set.hide("hide", "a", id(1));
+  set.hide("hide", "a", id(2));
+  set.unhide("hide", "a", set.unnamed("hide", "a"), id(10));
+  set.unhide("hide", "a", set.observed("hide", "a"), id(11));
+  expect(set.unnamed("hide", "a")).toEqual([]);
+  set.settle(id(10), (_kind, _item, dot) => dot === id(1));
+  expect([...set.settled()].map(({ dot }) => dot)).toEqual([id(2)]);
+  set.settle(id(11), () => true);
+  expect(set.isEmpty).toBe(false);
+  expect(set.forget("hide", "a", id(2))).toBe(true);
+  expect(set.forget("hide", "a", id(2))).toBe(false);
+  expect(set.isEmpty).toBe(true);
+});
+
 test("CORE-11 the digest depends on the set of ops alone, not on what is stable", () => {
   fc.assert(
     fc.property(ops, fc.array(unhideId), (all, stable) => {

@@ -18,9 +18,9 @@ import { sameBytes } from "./lane.ts";
 import { checkName, invalid, LANE_AHEAD_MAX } from "./limits.ts";
 import { contentOf } from "./op-content.ts";
 import { type DraftContent, type DraftDesk, OpDraft, type OpPlace } from "./op-draft.ts";
-import type { Op, Operation, SignalClear } from "./op.ts";
+import type { CloseClear, Op, Operation, SignalClear } from "./op.ts";
 import { forkContent } from "./fork-content.ts";
-import { beginsSession, HIDE_OF } from "./op-kinds.ts";
+import { beginsSession, CLOSE_ASKED, HIDE_OF, type OpKind } from "./op-kinds.ts";
 import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
 import { QueuedOps } from "./queued-ops.ts";
@@ -31,6 +31,7 @@ export type RefusalCode = Extract<
   SessionErrorCode,
   | "SESSION_UNKNOWN"
   | "SESSION_CLOSED"
+  | "SESSION_PURGED"
   | "SESSION_EXISTS"
   | "SESSION_USERS_DIFFER"
   | "SESSION_TOO_LARGE"
@@ -63,8 +64,8 @@ export interface SessionAdmissionOptions {
 const WEIGHT_LIMIT: number = 2 ** 40;
 
 /**
- * Judges what may be written here: known before? session known? closed? in conflict? within the limits?, in that order,
- * so that a retry of an applied operation is its duplicate whatever has happened since.
+ * Judges what may be written here: session purged? known before? session known? closed? in conflict? within the limits?,
+ * in that order, so that a retry of an applied operation is its duplicate although the session was closed since.
  *
  * It sees what is folded and what is queued. Closing gates only this: an operation that was acknowledged anywhere always
  * folds.
@@ -101,11 +102,13 @@ export class SessionAdmission<Outcome = unknown> {
   admit(session: string, request: OpRequest, operationId?: string): Admission<Outcome> {
     checkName(session, "session");
     checkRequest(request);
+    const purged = this.#purged(session);
+    if (purged !== undefined) return purged;
     const operation =
       operationId === undefined ? undefined : this.#operationOf(session, request, operationId);
     const known = operation === undefined ? undefined : this.#known(operation);
     if (known !== undefined && known !== "conflict") return known;
-    const refused = this.#refusal(session, beginsSession(request.kind), known === "conflict");
+    const refused = this.#refusal(session, request.kind, known === "conflict");
     if (refused !== undefined) return refused;
     const fork =
       request.kind === "fork" || request.kind === "merge" ? forkContent(this.#fold, request) : undefined;
@@ -140,6 +143,10 @@ export class SessionAdmission<Outcome = unknown> {
     if (kind === undefined || kind === "fork" || kind === "merge" || op.userKey !== 0)
       throw invalid(`Cannot accept an operation of kind ${op.kindCode} here`);
     op.verify();
+    if (kind === "purge" || (kind === "close" && (op.clear as CloseClear).reason !== CLOSE_ASKED))
+      throw invalid(`Cannot accept a ${kind} that only the session's owner may write`);
+    const purged = this.#purged(session);
+    if (purged !== undefined) return purged;
     const key = this.#fold.ids.keyOf(op);
     const lane = this.#laneState(op);
     const place = `${op.laneText} ${op.seqno} ${session}`;
@@ -163,7 +170,7 @@ export class SessionAdmission<Outcome = unknown> {
     const { operation } = op;
     const known = operation === undefined ? undefined : this.#known(operation);
     if (known !== undefined && known !== "conflict") return known;
-    const refused = this.#refusal(session, kind === "start", known === "conflict");
+    const refused = this.#refusal(session, kind, known === "conflict");
     if (refused !== undefined) return refused;
     this.#clock.checkIngest(op.stamp.wallMs, "a stamp");
     if (kind === "signal") {
@@ -185,6 +192,8 @@ export class SessionAdmission<Outcome = unknown> {
   relay(bytes: Uint8Array): "known" | Uint8Array {
     const op = decodeOp(bytes);
     if (op.kind !== undefined && op.userKey === 0) op.verify();
+    // All of a session whose purge is stable has been here.
+    if (this.#fold.purged(op.session) && this.#fold.entryOf(op.session) === undefined) return "known";
     return this.#laneState(op)?.judge(op.seqno, this.#fold.ids.keyOf(op)) === "known" ? "known" : bytes;
   }
 
@@ -219,18 +228,25 @@ export class SessionAdmission<Outcome = unknown> {
     key.set(operation.digest, operation.tag.length);
     const { effects } = this.#fold;
     const cached = this.#store.get(key);
-    if (cached !== undefined && cached < effects.size && sameBytes(effects.idOf(cached), key)) return cached;
+    if (cached !== undefined && cached < effects.end && sameBytes(effects.idOf(cached), key)) return cached;
     const index = effects.find(operation.tag, operation.digest);
     if (typeof index === "number") this.#store.set(key, index);
     return index;
   }
 
-  #refusal(session: string, starts: boolean, conflict: boolean): Admission<Outcome> | undefined {
+  #purged(session: string): Admission<Outcome> | undefined {
+    return this.#fold.purged(session) || this.#queued.purges(session)
+      ? refuse("SESSION_PURGED", `Cannot write in session ${session}: it was purged, and its id is spent`)
+      : undefined;
+  }
+
+  #refusal(session: string, kind: OpKind, conflict: boolean): Admission<Outcome> | undefined {
+    const starts = beginsSession(kind);
     const entry = this.#fold.sessions.get(session);
     const known = entry?.start !== undefined || this.#queued.start(session) !== undefined;
     if (!known && !starts)
       return refuse("SESSION_UNKNOWN", `Cannot write in session ${session}: its start is not known here`);
-    if ((entry?.closes ?? 0) > 0 || this.#queued.closes(session)) {
+    if (kind !== "purge" && ((entry?.closes ?? 0) > 0 || this.#queued.closes(session))) {
       return refuse("SESSION_CLOSED", `Cannot write in session ${session}: it was closed`);
     }
     if (known && starts) return refuse("SESSION_EXISTS", `Cannot start session ${session}: it is known here`);
@@ -254,7 +270,7 @@ export class SessionAdmission<Outcome = unknown> {
   }
 
   #laneState(op: OpView): SessionFold["lanes"][number] | undefined {
-    return this.#fold.sessions.get(op.session)?.lanes.find((lane) => op.laneIs(lane.bytes));
+    return this.#fold.entryOf(op.session)?.lanes.find((lane) => op.laneIs(lane.bytes));
   }
 
   #effectText(op: OpView, key: Uint8Array): string {
@@ -307,13 +323,13 @@ export class SessionAdmission<Outcome = unknown> {
   /** Folding has hashed the operation already: nobody else can have written this number of an own lane. */
   #foldedKey({ session, lane, seqno }: Op): Uint8Array | undefined {
     const text = formatLane(lane);
-    const state = this.#fold.sessions.get(session)?.lanes.find((one) => one.text === text);
+    const state = this.#fold.entryOf(session)?.lanes.find((one) => one.text === text);
     return state?.unstable?.get(seqno)?.key;
   }
 
   #highest(session: string, lane: RegionLane): number {
     const text = formatLane(lane);
-    return this.#fold.sessions.get(session)?.lanes.find((state) => state.text === text)?.highest ?? 0;
+    return this.#fold.entryOf(session)?.lanes.find((state) => state.text === text)?.highest ?? 0;
   }
 }
 

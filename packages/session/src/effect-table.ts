@@ -24,12 +24,19 @@ const EMPTY = 0;
 /**
  * The state behind exactly-once: every effect that had an operationId, at the smallest position seen.
  *
- * Open addressing over typed arrays, about 50 bytes an effect and off the JavaScript heap: millions are fine. An index
- * stays the same for the life of the table. Nothing is evicted.
+ * Open addressing over typed arrays, about 55 bytes an effect and off the JavaScript heap: millions are fine. An index
+ * stays the same while its effect is known. Nothing is evicted; the effects of one owner, linked to a chain, are
+ * forgotten together, and their places used again.
  */
 export class EffectTable {
   readonly #compareLanes: (a: number, b: number) => number;
   #count: number = 0;
+  /** Places used so far, forgotten ones included. */
+  #end: number = 0;
+  /** The next of a chain, of effects or of free places: index + 1, or 0. */
+  #next: Uint32Array = new Uint32Array(16);
+  /** The first free place: index + 1, or 0. */
+  #free: number = 0;
   /** Tag and digest: four words an effect. */
   #words: Uint32Array = new Uint32Array(4 * 16);
   #wallMs: Float64Array = new Float64Array(16);
@@ -54,6 +61,7 @@ export class EffectTable {
   get byteLength(): number {
     return (
       this.#words.byteLength +
+      this.#next.byteLength +
       this.#wallMs.byteLength +
       this.#seqnos.byteLength +
       this.#ticks.byteLength +
@@ -84,8 +92,7 @@ export class EffectTable {
       }
       conflict = true;
     }
-    const index = this.#count++;
-    if (index === this.#lanes.length) this.#growEntries();
+    const index = this.#take();
     this.#words.set([a, b, c, d], index * 4);
     this.#place(index, position);
     this.#slots[slot] = index + 1;
@@ -131,10 +138,68 @@ export class EffectTable {
     return id;
   }
 
+  /** Above every index in use. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Puts an effect in front of a chain; returns the new head of the chain. @param head - -1 for none. */
+  link(index: number, head: number): number {
+    this.#next[index] = head + 1;
+    return index;
+  }
+
+  /** The effects of a chain. */
+  *chain(head: number): Iterable<number> {
+    for (let index = head; index >= 0; index = (this.#next[index] as number) - 1) yield index;
+  }
+
+  /** Forgets the effects of a chain: their indices may name others from now on. */
+  forget(head: number): void {
+    for (let index = head; index >= 0;) {
+      const next = (this.#next[index] as number) - 1;
+      this.#removeSlot(index);
+      this.#words.fill(0, index * 4, index * 4 + 4);
+      this.#next[index] = this.#free;
+      this.#free = index + 1;
+      this.#count -= 1;
+      index = next;
+    }
+  }
+
   /** Forgets every effect. */
   clear(): void {
     this.#count = 0;
+    this.#end = 0;
+    this.#free = 0;
     this.#slots.fill(EMPTY);
+  }
+
+  #take(): number {
+    this.#count += 1;
+    const free = this.#free - 1;
+    if (free >= 0) {
+      this.#free = this.#next[free] as number;
+      this.#next[free] = 0;
+      return free;
+    }
+    if (this.#end === this.#lanes.length) this.#growEntries();
+    return this.#end++;
+  }
+
+  /** Moves later entries of the run back, so that a search never ends at a hole. */
+  #removeSlot(index: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let hole = (this.#words[index * 4] as number) & mask;
+    while (slots[hole] !== index + 1) hole = (hole + 1) & mask;
+    for (let slot = (hole + 1) & mask; slots[slot] !== EMPTY; slot = (slot + 1) & mask) {
+      const home = (this.#words[((slots[slot] as number) - 1) * 4] as number) & mask;
+      if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
+      slots[hole] = slots[slot] as number;
+      hole = slot;
+    }
+    slots[hole] = EMPTY;
   }
 
   #compare(index: number, position: EffectPosition): number {
@@ -159,6 +224,7 @@ export class EffectTable {
   #growEntries(): void {
     const length = Math.ceil(this.#lanes.length * 1.5);
     this.#words = grown(this.#words, new Uint32Array(length * 4));
+    this.#next = grown(this.#next, new Uint32Array(length));
     this.#wallMs = grown(this.#wallMs, new Float64Array(length));
     this.#seqnos = grown(this.#seqnos, new Float64Array(length));
     this.#ticks = grown(this.#ticks, new Uint32Array(length));
@@ -168,7 +234,9 @@ export class EffectTable {
   #growSlots(): void {
     const slots = new Uint32Array(this.#slots.length * 2);
     const mask = slots.length - 1;
-    for (let index = 0; index < this.#count; index++) {
+    for (const held of this.#slots) {
+      if (held === EMPTY) continue;
+      const index = held - 1;
       let slot = (this.#words[index * 4] as number) & mask;
       while (slots[slot] !== EMPTY) slot = (slot + 1) & mask;
       slots[slot] = index + 1;

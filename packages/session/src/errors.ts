@@ -8,6 +8,8 @@ export type SessionErrorCode =
   | "SESSION_UNKNOWN"
   /** A close of this session is known here. */
   | "SESSION_CLOSED"
+  /** This session was purged: nothing of that id is accepted any more. */
+  | "SESSION_PURGED"
   /** A start of this session is known here. */
   | "SESSION_EXISTS"
   /** Sessions of different users are not merged. */

@@ -23,6 +23,8 @@ export interface FoldCounts {
 /** The numbers of a fold. */
 export interface FoldStats extends Readonly<FoldCounts> {
   readonly sessions: number;
+  /** Sessions that were purged: a tombstone each. */
+  readonly purged: number;
   readonly users: number;
 }
 

@@ -2,11 +2,12 @@ import { compareBytes, effectKey, type HideKind, laterHlc } from "@tidemark/core
 import type { EffectList, ListedEffect, OpPosition } from "./effect-list.ts";
 import { carriedDigest, decodeCarried } from "./carried-state.ts";
 import { isFoldable, type OpView } from "./op-view.ts";
-import { HIDE_OF, type UnhideKind } from "./op-kinds.ts";
+import { CLOSE_IDLE, HIDE_OF, type OpKind, type UnhideKind } from "./op-kinds.ts";
 import type {
   AnnotateSealed,
   AppClear,
   AppSealed,
+  CloseClear,
   ForkClear,
   ForkSealed,
   HideSealed,
@@ -21,6 +22,26 @@ import type { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { type UnstableOp, heldOf } from "./unstable-op.ts";
 import type { UserEntry } from "./user-entry.ts";
+
+/** Whether an operation of a purged session still does something: hides and their removals speak of the user. */
+const OUTLIVES: Readonly<Record<OpKind, boolean>> = {
+  start: false,
+  fork: false,
+  merge: false,
+  signal: false,
+  prefer: false,
+  annotate: false,
+  hide: true,
+  unhide: true,
+  mute: true,
+  unmute: true,
+  block: true,
+  unblock: true,
+  search: false,
+  close: false,
+  app: false,
+  purge: false,
+};
 
 /** What each kind does to the state. */
 export class FoldEffects {
@@ -37,10 +58,14 @@ export class FoldEffects {
     return op.kind !== "fork" && op.kind !== "merge" ? true : this.#fits(op.sealed as ForkSealed);
   }
 
-  /** Folds an operation that can be read. One whose effect is known only moves that effect, and adds the dots it names. */
+  /**
+   * Folds an operation that can be read. One whose effect is known only moves that effect, and adds the dots it names.
+   * Of a purged session only hides are folded, which belong to the user.
+   */
   fold(op: OpView, waiting: UnstableOp, position: OpPosition, isNew: boolean): void {
     const { session } = waiting;
     const { kind } = op;
+    if (session.purged && !OUTLIVES[kind ?? "start"]) return;
     switch (kind) {
       case "start":
         this.#start(session, {
@@ -104,7 +129,10 @@ export class FoldEffects {
         this.#unhide(kind, op, waiting);
         return;
       case "close":
-        if (isNew) session.closes += 1;
+        this.#close(session, op.clear as CloseClear, position, isNew);
+        return;
+      case "purge":
+        this.#fold.purge(session);
         return;
       case undefined:
         return;
@@ -142,12 +170,27 @@ export class FoldEffects {
     for (const [log, lsn] of session.positions) {
       if ((user.positions.get(log) ?? 0) < lsn) user.positions.set(log, lsn);
     }
+    this.holdFor(session, user);
+  }
+
+  /** Counts what is held of a session among what is held for its user's tickets. */
+  holdFor(session: SessionEntry, user: UserEntry): void {
     for (const op of heldOf(session)) {
       if (op.stable) continue;
       session.held.remove(op);
-      user.held.add(op, fold.unstableBytesMax);
+      user.held.add(op, this.#fold.unstableBytesMax);
     }
     session.held = user.held;
+  }
+
+  #close(session: SessionEntry, { reason, latest }: CloseClear, position: OpPosition, isNew: boolean): void {
+    if (reason !== CLOSE_IDLE || latest === undefined) {
+      if (isNew) session.closes += 1;
+      return;
+    }
+    const { key, stamp } = position;
+    const active = Array.from(heldOf(session), (op) => op.active);
+    if (session.idle.add({ key, stamp, latest }, active)) session.closes += 1;
   }
 
   #signal(session: SessionEntry, { entity, signal, weight, eventTimeMs }: SignalClear): void {
@@ -178,7 +221,7 @@ export class FoldEffects {
     user.hides.hide(kind, (op.sealed as HideSealed).item, dot);
     user.hideStamp = laterHlc(user.hideStamp, op.stamp);
     this.#fold.counts.withheld += user.hides.pending.size - before;
-    this.#fold.touchUser(user);
+    this.#fold.touch(user);
   }
 
   /** Each copy of an unhide names what its own region had seen, and waits for its own stability. */
@@ -190,7 +233,7 @@ export class FoldEffects {
       this.#fold.counts.unhidesPending += 1;
     }
     this.#fold.counts.withheld += user.hides.pending.size - before;
-    this.#fold.touchUser(user);
+    this.#fold.touch(user);
   }
 
   #hidesOf(op: OpView, waiting: UnstableOp): UserEntry {

@@ -1,6 +1,7 @@
 import type { OpPosition } from "./effect-list.ts";
 import type { FoldEffects } from "./fold-effects.ts";
 import { bytesOfHex } from "./hex.ts";
+import { activityOf } from "./idle-close.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
@@ -49,6 +50,7 @@ function refoldOp(
     log: 0,
     lsn: 0,
     size: op.bytes.length,
+    active: activityOf(op),
     bytes: undefined,
     effect,
     list: undefined,
@@ -61,6 +63,8 @@ function refoldOp(
   effects.fold(op, waiting, position, effect < 0 || fold.unfolded.delete(effect));
   if (!waiting.stable) return;
   waiting.list?.settle(effect);
+  session.idle.settle(key, waiting.active);
+  if (op.kind === "purge") fold.purges.settle(session.id);
   waiting.hides?.unstableHides.delete(waiting);
   if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock") fold.heldUnhides.push(waiting);
 }

@@ -5,6 +5,7 @@ import {
   channelOf,
   compareBytes,
   compareLogIds,
+  compareUtf8,
   EFFECT_ID_BYTES,
   HideSet,
   logId,
@@ -12,6 +13,8 @@ import {
   writeHlc,
 } from "@tidemark/core";
 import { FOLD_VERSION, OP_KIND_CODE, opKindOf } from "./op-kinds.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import { readSections, sectionsOf } from "./snapshot-sections.ts";
 import { sortedByText } from "./sorted.ts";
 import { readSession, writeSession } from "./session-snapshot.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
@@ -20,6 +23,8 @@ import { type UnstableOp, heldOf } from "./unstable-op.ts";
 import type { UserEntry } from "./user-entry.ts";
 
 const SNAPSHOT_VERSION = 1;
+/** Offset of the lowest fold version that can read it. */
+const FOLD_VERSION_AT = 1;
 const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
 
 /**
@@ -35,6 +40,7 @@ const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
  * | unstable  | varint count, ascending by lane, seqno, key: lane, seqno varint, key 16, kind u8 (0 if it cannot be folded), log, LSN, bytes counted varint, effect varint (0 none), list u8 (0 none, 1 annotations, 2 searches, 3 hints, 4 applications) and its name `text`, user varint (0 none), u8 flags (1: the operation `bytes` follow, 2: stable, beside a fork that is not) |
  * | queues    | each log: varint count: LSN, number of an unstable operation                                          |
  * | held      | unhides that are stable and wait for a member's version: varint count, ascending by key: user varint, kind u8, key 16, lane, seqno varint |
+ * | sections  | {@link sectionsOf}                                                                                 |
  */
 export function snapshotFold(fold: SessionFold): Uint8Array {
   const writer = new ByteWriter(4096);
@@ -51,12 +57,16 @@ export function snapshotFold(fold: SessionFold): Uint8Array {
     writer.u32(log.epoch);
     writer.u8(CHANNEL_CODE[log.channel]);
   }
-  const sessions = sortedByText(fold.sessions).map(([, session]) => session);
+  const sessions = [...fold.entries()].sort((a, b) => compareUtf8(a.id, b.id));
   const laneOrder = sessions.flatMap((session) =>
     session.lanes.toSorted((a, b) => (a.text < b.text ? -1 : 1)),
   );
-  const effectIds = Array.from({ length: fold.effects.size }, (_, index) => fold.effects.idOf(index));
-  const effectOrder = [...effectIds.keys()].sort((a, b) => compareBytes(effectIds[a]!, effectIds[b]!));
+  const effectIds: Uint8Array[] = [];
+  for (const session of sessions)
+    for (const index of fold.effects.chain(session.effects)) effectIds[index] = fold.effects.idOf(index);
+  const effectOrder = Object.keys(effectIds)
+    .map(Number)
+    .sort((a, b) => compareBytes(effectIds[a]!, effectIds[b]!));
   const numbers: SnapshotNumbers = {
     logs: inverse(logOrder),
     lanes: inverse(laneOrder.map((lane) => lane.index)),
@@ -80,8 +90,14 @@ export function snapshotFold(fold: SessionFold): Uint8Array {
     writeHlc(writer, user.hideStamp);
     writePositions(writer, user.positions, numbers);
   }
-  writeUnstable(writer, fold, numbers, new Map(users.map((user, at) => [user, at + 1])), logOrder);
-  return writer.take();
+  const places = new Map(users.map((user, at) => [user, at + 1]));
+  const unstable = writeUnstable(writer, fold, numbers, places, logOrder);
+  const sections = sectionsOf(fold, { sessions, users, unstable });
+  writer.raw(sections);
+  const bytes = writer.take();
+  if (sections.length > 0)
+    new DataView(bytes.buffer, bytes.byteOffset).setUint16(FOLD_VERSION_AT, FOLD_VERSION, true);
+  return bytes;
 }
 
 /** Fills an empty fold. @throws {@link CoreError} `DECODE_FAILED`. */
@@ -99,7 +115,8 @@ export function restoreFold(fold: SessionFold, bytes: Uint8Array): void {
     const id = reader.view(EFFECT_ID_BYTES);
     fold.effects.add(id, 0, { stamp: readHlc(reader), lane: reader.varint(), seqno: reader.varint() });
   }
-  for (let left = reader.count(16); left > 0; left--) readSession(reader, fold);
+  const sessions: SessionEntry[] = [];
+  for (let left = reader.count(16); left > 0; left--) sessions.push(readSession(reader, fold));
   const users: UserEntry[] = [];
   for (let left = reader.count(14); left > 0; left--) {
     const user = fold.userEntry(reader.text());
@@ -111,11 +128,17 @@ export function restoreFold(fold: SessionFold, bytes: Uint8Array): void {
     fold.counts.unhidesPending += user.hides.pendingUnhides().length;
   }
   for (let index = 0; index < fold.effects.size; index++) {
-    if (fold.effects.positionOf(index).lane >= fold.lanes.length)
-      reader.fail("Cannot accept an effect of an unknown lane");
+    const lane = fold.lanes[fold.effects.positionOf(index).lane];
+    if (lane === undefined) return reader.fail("Cannot accept an effect of an unknown lane");
+    const session = fold.sessions.get(lane.session)!;
+    session.effects = fold.effects.link(index, session.effects);
   }
-  readUnstable(reader, fold, users);
-  reader.finish();
+  const unstable = readUnstable(reader, fold, users);
+  readSections(reader, fold, { sessions, users, unstable });
+  for (const user of users) {
+    for (const { kind, item, dot } of user.hides.settled())
+      fold.settling.sessionOf(dot)?.removed.push({ user, kind, item, dot });
+  }
 }
 
 /** A member of an older version can go on from a snapshot without anything new in it. */
@@ -131,8 +154,8 @@ function writeUnstable(
   numbers: SnapshotNumbers,
   users: ReadonlyMap<UserEntry, number>,
   logOrder: readonly number[],
-): void {
-  const ops = [...fold.sessions.values()].flatMap((session) => [...heldOf(session)]);
+): UnstableOp[] {
+  const ops = [...fold.entries()].flatMap((session) => [...heldOf(session)]);
   const byPlace = (a: UnstableOp, b: UnstableOp): number =>
     numbers.lanes[a.lane.index]! - numbers.lanes[b.lane.index]! ||
     a.seqno - b.seqno ||
@@ -173,9 +196,10 @@ function writeUnstable(
     writer.varint(numbers.lanes[op.lane.index]!);
     writer.varint(op.seqno);
   }
+  return ops;
 }
 
-function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly UserEntry[]): void {
+function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly UserEntry[]): UnstableOp[] {
   const ops: UnstableOp[] = [];
   for (let left = reader.count(EFFECT_ID_BYTES + 9); left > 0; left--) {
     const lane = at(reader, fold.lanes, reader.varint());
@@ -205,6 +229,7 @@ function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly Use
       log,
       lsn,
       size,
+      active: undefined,
       bytes,
       effect,
       list,
@@ -239,6 +264,7 @@ function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly Use
         log: 0,
         lsn: 0,
         size: 0,
+        active: undefined,
         bytes: undefined,
         effect: -1,
         list: undefined,
@@ -246,6 +272,7 @@ function readUnstable(reader: ByteReader, fold: SessionFold, users: readonly Use
       ...{ hides, stable: true, twin: undefined },
     });
   }
+  return ops;
 }
 
 function inverse(order: readonly number[]): number[] {

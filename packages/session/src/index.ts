@@ -34,4 +34,5 @@ export * from "./token-positions.ts";
 export * from "./user-keys.ts";
 export { UserSeal, UserSeals, type UserSealsOptions } from "./user-seal.ts";
 export { type UserSessionsOptions, UserView } from "./user-view.ts";
-export type { LogPlace, UnstableOps } from "./unstable-op.ts";
+export type { LogPlace } from "./unstable-op.ts";
+export type { UnstableOps } from "./unstable-ops.ts";

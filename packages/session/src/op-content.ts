@@ -1,5 +1,6 @@
 import type { Hlc } from "@tidemark/core";
 import type { ForkClear, ForkSealed, OpContent, SignalSealed } from "./op.ts";
+import { CLOSE_ASKED } from "./op-kinds.ts";
 import type { OpRequest } from "./op-request.ts";
 
 /** What a region fills in. */
@@ -75,8 +76,12 @@ export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
       };
     case "search":
       return { kind: "search", clear: {}, sealed: { query: request.query } };
-    case "close":
-      return { kind: "close", clear: { reason: 0 }, sealed: {} };
+    case "close": {
+      const { reason = CLOSE_ASKED, latest } = request;
+      return { kind: "close", clear: latest === undefined ? { reason } : { reason, latest }, sealed: {} };
+    }
+    case "purge":
+      return { kind: "purge", clear: {}, sealed: {} };
     case "app":
       return { kind: "app", clear: { namespace: request.namespace }, sealed: { bytes: request.bytes } };
     default:

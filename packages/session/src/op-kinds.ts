@@ -2,7 +2,7 @@ import type { HideKind } from "@tidemark/core";
 
 /**
  * Every kind of operation and its number on the wire: the one table. A number is never used again.
- * The kinds from `purge` on are reserved: they are carried and kept whole, and fold to nothing yet.
+ * `erase` is reserved: it is carried and kept whole, and folds to nothing yet.
  */
 export const OP_KIND_CODE: {
   readonly start: 1;
@@ -43,11 +43,18 @@ export const OP_KIND_CODE: {
 };
 
 /** The kinds this version folds. */
-export type OpKind = Exclude<keyof typeof OP_KIND_CODE, "purge" | "erase">;
+export type OpKind = Exclude<keyof typeof OP_KIND_CODE, "erase">;
 /** The kinds that begin a session: it has the user, policy and metadata they name. */
 export type BeginKind = "start" | "fork" | "merge";
 /** The kinds that lift a hide. */
 export type UnhideKind = "unhide" | "unmute" | "unblock";
+
+/** The reason of a close that its agent or user asked for. */
+export const CLOSE_ASKED = 0;
+/** The reason of a close by the owner because nothing happened for so long as the policy allows. */
+export const CLOSE_IDLE = 1;
+/** The reason of a close by the owner because the session has lasted as long as the policy allows. */
+export const CLOSE_DURATION = 2;
 
 /** The version of the fold: grows when a kind is added, or folds differently. */
 export const FOLD_VERSION = 2;
@@ -69,6 +76,7 @@ const FOLDED: readonly (OpKind | undefined)[] = [
   "app",
   "fork",
   "merge",
+  "purge",
 ];
 
 /** The kind of a number, or `undefined` if this version does not fold it. */
@@ -83,9 +91,9 @@ export const HIDE_OF: Readonly<Record<UnhideKind, HideKind>> = {
   unblock: "block",
 };
 
-/** The first fold version that knows a kind; an unhide waits until every member knows it. */
+/** The first fold version that knows a kind: an unhide or a purge waits until every member knows it. */
 export function foldVersionOf(kind: OpKind): number {
-  return kind === "fork" || kind === "merge" ? 2 : 1;
+  return kind === "fork" || kind === "merge" || kind === "purge" ? 2 : 1;
 }
 
 /** Whether a kind begins a session. */

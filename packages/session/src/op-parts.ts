@@ -1,4 +1,11 @@
-import { type ByteReader, type ByteWriter, compareUtf8, EFFECT_ID_BYTES } from "@tidemark/core";
+import {
+  type ByteReader,
+  type ByteWriter,
+  compareUtf8,
+  EFFECT_ID_BYTES,
+  readHlc,
+  writeHlc,
+} from "@tidemark/core";
 import { readForkClear, readForkSealed, writeForkClear, writeForkSealed } from "./fork-parts.ts";
 import {
   APP_BYTES_MAX,
@@ -8,8 +15,8 @@ import {
   SCHEMA_DIGEST_BYTES,
   TEXT_BYTES_MAX,
 } from "./limits.ts";
-import type { Op, OpContent, SignalSealed, StartClear, StartSealed } from "./op.ts";
-import type { OpKind } from "./op-kinds.ts";
+import type { CloseClear, Op, OpContent, SignalSealed, StartClear, StartSealed } from "./op.ts";
+import { CLOSE_IDLE, type OpKind } from "./op-kinds.ts";
 import { writeSignal } from "./signal-view.ts";
 
 /**
@@ -21,7 +28,7 @@ import { writeSignal } from "./signal-view.ts";
  * | fork, merge                 | policy `text`, policy version u32, varint count of positions: log id 9, LSN varint; then the parent `text`, or two |
  * | signal                      | entity `text`, signal `text`, event time: varint zigzag of its distance to the stamp's wall ms, weight: the rest, f64 big-endian without its trailing zero bytes |
  * | unhide, unmute, unblock     | the dots observed, 16 bytes each, ascending, to the end                              |
- * | close                       | reason u8 (0: by agent or user)                                                      |
+ * | close                       | reason u8 (0: by agent or user, 1: idle, 2: its time was over), then nothing or, of an idle close, the latest stamp it had seen, 10 |
  * | app                         | namespace `text`                                                                     |
  * | any other                   | nothing                                                                              |
  */
@@ -47,6 +54,7 @@ export function writeClear(writer: ByteWriter, op: Op): void {
       return;
     case "close":
       writer.u8(op.clear.reason);
+      if (op.clear.latest !== undefined) writeHlc(writer, op.clear.latest);
       return;
     case "app":
       writer.text(op.clear.namespace);
@@ -57,15 +65,16 @@ export function writeClear(writer: ByteWriter, op: Op): void {
     case "mute":
     case "block":
     case "search":
+    case "purge":
       return;
     default:
       op satisfies never;
   }
 }
 
-/** Whether an operation has a sealed part: only a bare signal and a close have none. */
+/** Whether an operation has a sealed part: only a bare signal, a close and a purge have none. */
 export function hasSealed(op: OpContent): boolean {
-  if (op.kind !== "signal") return op.kind !== "close";
+  if (op.kind !== "signal") return op.kind !== "close" && op.kind !== "purge";
   return op.sealed.annotation !== undefined || op.sealed.propensity !== undefined;
 }
 
@@ -82,7 +91,7 @@ export function hasSealed(op: OpContent): boolean {
  * | hide, mute, block and their removals    | user `text`, item `text`                                                         |
  * | search                                  | query `text`                                                                     |
  * | app                                     | the bytes, to the end                                                            |
- * | close                                   | no sealed part                                                                   |
+ * | close, purge                            | no sealed part                                                                   |
  */
 export function writeSealed(writer: ByteWriter, op: OpContent): void {
   switch (op.kind) {
@@ -122,6 +131,7 @@ export function writeSealed(writer: ByteWriter, op: OpContent): void {
       writer.raw(op.sealed.bytes);
       return;
     case "close":
+    case "purge":
       return;
     default:
       op satisfies never;
@@ -144,7 +154,7 @@ export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): 
     case "unblock":
       return { dots: readDots(reader) };
     case "close":
-      return ended(reader, { reason: reader.u8() });
+      return readClose(reader);
     case "app":
       return ended(reader, { namespace: name(reader) });
     case "prefer":
@@ -153,6 +163,7 @@ export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): 
     case "mute":
     case "block":
     case "search":
+    case "purge":
       return ended(reader, {});
     default:
       return kind satisfies never;
@@ -189,7 +200,8 @@ export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"
         reader.fail(`Cannot accept ${reader.remaining} bytes: the limit is ${APP_BYTES_MAX}`);
       return { bytes: reader.view(reader.remaining) };
     case "close":
-      return reader.fail("Cannot accept a close with a sealed part");
+    case "purge":
+      return reader.fail(`Cannot accept a ${kind} with a sealed part`);
     default:
       return kind satisfies never;
   }
@@ -203,6 +215,15 @@ function readOrigin(reader: ByteReader): Pick<StartClear, "parent" | "schema"> {
   if (reader.remaining === 0 && parent === "") reader.fail("Cannot accept an empty name", at);
   const schema = reader.remaining === 0 ? undefined : reader.view(SCHEMA_DIGEST_BYTES).slice();
   return { ...(parent === "" ? {} : { parent }), ...(schema === undefined ? {} : { schema }) };
+}
+
+function readClose(reader: ByteReader): CloseClear {
+  const start = reader.offset;
+  const reason = reader.u8();
+  if (reader.remaining === 0) return { reason };
+  // One close, one encoding: only an idle one depends on what its writer had seen.
+  if (reason !== CLOSE_IDLE) reader.fail(`Cannot accept a stamp in a close for reason ${reason}`, start);
+  return ended(reader, { reason, latest: readHlc(reader) });
 }
 
 function readSignalSealed(reader: ByteReader): SignalSealed {

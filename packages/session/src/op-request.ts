@@ -1,4 +1,4 @@
-import { type ByteWriter, compareUtf8, EVENT_TIME_MS_MAX, type HideKind } from "@tidemark/core";
+import { type ByteWriter, compareUtf8, EVENT_TIME_MS_MAX, type HideKind, type Hlc } from "@tidemark/core";
 import type { MergeFilter } from "./carry.ts";
 import {
   APP_BYTES_MAX,
@@ -59,7 +59,15 @@ export type OpRequest =
   /** The user is the session's unless given. */
   | { readonly kind: HideKind | UnhideKind; readonly item: string; readonly user?: string }
   | { readonly kind: "search"; readonly query: string }
-  | { readonly kind: "close" }
+  | {
+      readonly kind: "close";
+      /** The owner's: {@link CLOSE_IDLE} or {@link CLOSE_DURATION}. No part of the request bytes. @defaultValue 0 */
+      readonly reason?: number;
+      /** Of an idle close: the latest stamp of the session when it was judged idle. */
+      readonly latest?: Hlc;
+    }
+  /** The owner's: the session is forgotten everywhere, but for a tombstone. */
+  | { readonly kind: "purge" }
   | { readonly kind: "app"; readonly namespace: string; readonly bytes: Uint8Array };
 
 /** The request of one kind. */
@@ -125,6 +133,7 @@ export function checkRequest(request: OpRequest): void {
       checkText(request.query, "query");
       return;
     case "close":
+    case "purge":
       return;
     case "app":
       checkName(request.namespace, "namespace");
@@ -150,7 +159,7 @@ export function checkRequest(request: OpRequest): void {
  * | annotate                    | text `text`, entity if present                                                  |
  * | hides and their removals    | item `text`, user if present: only one named by the caller                      |
  * | search                      | query `text`                                                                    |
- * | close                       | -                                                                               |
+ * | close, purge                | -                                                                               |
  * | app                         | namespace `text`, bytes `bytes`                                                 |
  */
 export function writeRequest(writer: ByteWriter, request: OpRequest): void {
@@ -202,6 +211,7 @@ export function writeRequest(writer: ByteWriter, request: OpRequest): void {
       writer.text(request.query);
       return;
     case "close":
+    case "purge":
       return;
     case "app":
       writer.text(request.namespace);

@@ -272,7 +272,7 @@ export class OpView {
   #readSealed(): OpContent["sealed"] {
     const kind = this.#knownKind();
     if ((this.#flags & OP_FLAG_SEALED) === 0) {
-      if (kind === "signal" || kind === "close") return {};
+      if (kind === "signal" || kind === "close" || kind === "purge") return {};
       fail(`Cannot accept the kind ${kind} without a sealed part`, this.sealedAt);
     }
     if (this.userKey === 0) return readSealed(new ByteReader(this.bytes, this.sealedAt), kind);
@@ -315,6 +315,11 @@ export function isFoldable(op: OpView): boolean {
     if (error instanceof CoreError) return false;
     throw error;
   }
+}
+
+/** Whether a version that knows more, or a key, may fold an operation that this one cannot. */
+export function awaitsVersion(op: OpView): boolean {
+  return op.kind === undefined || op.userKey !== 0;
 }
 
 function u16be(bytes: Uint8Array, at: number): number {

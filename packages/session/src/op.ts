@@ -88,8 +88,13 @@ export interface SearchSealed {
 
 /** Why a session was closed. */
 export interface CloseClear {
-  /** 0: by its agent or user. */
+  /** 0: by its agent or user; 1: it was idle; 2: its time was over. */
   readonly reason: number;
+  /**
+   * Of an idle close: the latest stamp its writer had folded. The close is void if the session has an operation
+   * stamped between this and the close: somebody was active elsewhere.
+   */
+  readonly latest?: Hlc;
 }
 
 /** Whose operation it is. */
@@ -116,6 +121,7 @@ export type OpContent =
   | { readonly kind: UnhideKind; readonly clear: UnhideClear; readonly sealed: HideSealed }
   | { readonly kind: "search"; readonly clear: EmptyPart; readonly sealed: SearchSealed }
   | { readonly kind: "close"; readonly clear: CloseClear; readonly sealed: EmptyPart }
+  | { readonly kind: "purge"; readonly clear: EmptyPart; readonly sealed: EmptyPart }
   | { readonly kind: "app"; readonly clear: AppClear; readonly sealed: AppSealed };
 
 /** The content of one kind. */

@@ -20,6 +20,7 @@ export class QueuedOps<Outcome> {
   readonly #sealed: Map<string, OpDraft<Outcome>> = new Map();
   readonly #starts: Map<string, OpDraft<Outcome>> = new Map();
   readonly #closes: Map<string, OpDraft<Outcome>> = new Map();
+  readonly #purges: Map<string, OpDraft<Outcome>> = new Map();
   readonly #hides: Map<string, Set<OpDraft>> = new Map();
   readonly #placed: Map<string, Placed> = new Map();
 
@@ -39,6 +40,10 @@ export class QueuedOps<Outcome> {
 
   closes(session: string): boolean {
     return this.#closes.has(session);
+  }
+
+  purges(session: string): boolean {
+    return this.#purges.has(session);
   }
 
   /** Hides of an item that are in a batch: an unhide behind them has seen them. */
@@ -62,6 +67,7 @@ export class QueuedOps<Outcome> {
     if (place !== undefined) this.#sealed.set(place, draft);
     if (beginsSession(kind)) this.#starts.set(draft.session, draft);
     if (kind === "close") this.#closes.set(draft.session, draft);
+    if (kind === "purge") this.#purges.set(draft.session, draft);
   }
 
   /** A draft was encoded. */
@@ -96,6 +102,7 @@ export class QueuedOps<Outcome> {
     if (place !== undefined) drop(this.#sealed, place, draft);
     if (beginsSession(kind)) drop(this.#starts, session, draft);
     if (kind === "close") drop(this.#closes, session, draft);
+    if (kind === "purge") drop(this.#purges, session, draft);
     if (op === undefined || "producer" in op.lane) return;
     const placed = this.#placed.get(session);
     if (placed?.lane === formatLane(op.lane)) {

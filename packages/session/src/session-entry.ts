@@ -2,6 +2,7 @@ import {
   type ByteWriter,
   compareUtf8,
   type DigestObject,
+  type HideKind,
   HLC_ZERO,
   type Hlc,
   type SignalSums,
@@ -9,9 +10,11 @@ import {
 } from "@tidemark/core";
 import { EffectList, comparePositions, type OpPosition } from "./effect-list.ts";
 import { bytesOfHex } from "./hex.ts";
+import { IdleCloses } from "./idle-close.ts";
 import type { LaneState } from "./lane.ts";
 import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
 import type { StartClear, StartSealed } from "./op.ts";
+import { awaitsVersion, decodeOp } from "./op-view.ts";
 import { sortedByText } from "./sorted.ts";
 import { TicketBytes } from "./ticket-bytes.ts";
 import type { UserEntry } from "./user-entry.ts";
@@ -40,6 +43,14 @@ export interface ForkedNumber {
   readonly seqno: number;
 }
 
+/** A dot of this session's that a stable unhide has removed, and that a copy of its hide could bring again. */
+export interface RemovedDot {
+  readonly user: UserEntry;
+  readonly kind: HideKind;
+  readonly item: string;
+  readonly dot: string;
+}
+
 /** What the fold holds of one session: a function of the set of its operations. */
 export class SessionEntry implements DigestObject {
   readonly objectKind = 1;
@@ -49,7 +60,14 @@ export class SessionEntry implements DigestObject {
   /** The start of the smallest position. */
   start: StartEffect | undefined;
   user: UserEntry | undefined;
+  /** Closes in force. */
   closes: number = 0;
+  readonly idle: IdleCloses = new IdleCloses();
+  /** It shows nothing any more, whatever arrives; see {@link Tombstone}. */
+  purged: boolean = false;
+  /** The head of the chain of its effects that have an operationId; -1 for none. */
+  effects: number = -1;
+  readonly removed: RemovedDot[] = [];
   effectCount: number = 0;
   maxStamp: Hlc = HLC_ZERO;
   readonly signals: Map<string, Map<string, SignalSums>> = new Map();
@@ -91,6 +109,25 @@ export class SessionEntry implements DigestObject {
     yield* this.apps.values();
   }
 
+  /** Empties all that can be read of it; returns how many operations that can never be folded went with it. */
+  purge(): number {
+    this.purged = true;
+    this.starts.length = 0;
+    this.start = undefined;
+    this.closes = 0;
+    this.idle.open.length = 0;
+    this.signals.clear();
+    this.hints.clear();
+    this.annotations = undefined;
+    this.searches = undefined;
+    this.apps.clear();
+    this.conflicts.clear();
+    this.forks.clear();
+    const before = this.unknown.size;
+    for (const [key, bytes] of this.unknown) if (!awaitsVersion(decodeOp(bytes))) this.unknown.delete(key);
+    return before - this.unknown.size;
+  }
+
   /** Takes in a start, or another position of one; returns whether the session's start is another one now. */
   addStart(start: StartEffect): boolean {
     const at = start.effect < 0 ? -1 : this.starts.findIndex((one) => one.effect === start.effect);
@@ -128,6 +165,7 @@ export class SessionEntry implements DigestObject {
    * Texts ascend by their UTF-8 bytes.
    */
   writeCanonical(writer: ByteWriter): void {
+    if (this.purged) return;
     writer.u8(1);
     writer.varint(this.starts.length);
     if (this.start !== undefined) writeStart(writer, this.start);

@@ -1,6 +1,6 @@
 import {
   CoreError,
-  effectKey,
+  type DigestObject,
   type Hasher,
   type HideKind,
   type Hlc,
@@ -18,18 +18,24 @@ import type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
 import { FoldEffects } from "./fold-effects.ts";
+import { FoldPurge } from "./fold-purge.ts";
 import { refoldSession } from "./fold-refold.ts";
+import { FoldSettling } from "./fold-settling.ts";
 import { hexOf } from "./hex.ts";
-import { LaneState } from "./lane.ts";
+import { activityOf } from "./idle-close.ts";
+import type { LaneState } from "./lane.ts";
+import { LaneTable } from "./lane-table.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
-import { foldVersionOf, type OpKind } from "./op-kinds.ts";
-import { decodeOp, OpView } from "./op-view.ts";
+import type { OpKind } from "./op-kinds.ts";
+import { awaitsVersion, decodeOp, OpView } from "./op-view.ts";
 import type { SignalClear } from "./op.ts";
 import type { SignalView } from "./signal-view.ts";
 import { SessionEntry } from "./session-entry.ts";
-import { type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
-import { heldOf, type LogPlace, type UnstableOp, type UnstableOps } from "./unstable-op.ts";
+import { changeOf, type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
+import type { Tombstone } from "./tombstone.ts";
+import type { LogPlace, UnstableOp } from "./unstable-op.ts";
+import { type UnstableOps, unstableOpsOf } from "./unstable-ops.ts";
 import { UserEntry } from "./user-entry.ts";
 import { UserView } from "./user-view.ts";
 
@@ -53,16 +59,21 @@ export class SessionFold {
   readonly unstableBytesMax: number;
   readonly kinds: ReadonlySet<OpKind> | undefined;
   readonly sessions: Map<string, SessionEntry> = new Map();
+  /** What is left of sessions that were purged; a session is here or in `sessions`. */
+  readonly tombstones: Map<string, Tombstone> = new Map();
   readonly users: Map<string, UserEntry> = new Map();
   readonly logs: LogTable = new LogTable();
-  /** By number. */
-  readonly lanes: LaneState[] = [];
-  readonly effects: EffectTable = new EffectTable((a, b) => this.#compareLanes(a, b));
+  readonly #lanes: LaneTable = new LaneTable();
+  /** By number; the numbers of lanes that are forgotten are given again. */
+  readonly lanes: readonly (LaneState | undefined)[] = this.#lanes.lanes;
+  readonly effects: EffectTable = new EffectTable((a, b) => this.#lanes.compare(a, b));
   /** Effects of which only copies that cannot be folded are known. */
   readonly unfolded: Set<number> = new Set();
   /** Unhides that are stable, but not every member knows their kind. */
   heldUnhides: UnstableOp[] = [];
   readonly counts: FoldCounts = noCounts();
+  readonly purges: FoldPurge = new FoldPurge(this);
+  readonly settling: FoldSettling = new FoldSettling(this);
   readonly hasher: Hasher;
   readonly #terms: StateTerms;
   readonly #fold: FoldEffects;
@@ -104,6 +115,11 @@ export class SessionFold {
     }
     const number = this.logs.numberOf(log);
     const session = this.#entry(op.session);
+    if (session === undefined) {
+      // All of a session whose purge is stable has been applied: this is a copy.
+      this.counts.duplicates += 1;
+      return "duplicate";
+    }
     const lane = this.#lane(session, op);
     const key = this.ids.keyOf(op);
     const place = lane.judge(op.seqno, key);
@@ -114,31 +130,24 @@ export class SessionFold {
       if (known !== undefined && !known.stable) this.logs.queues[number]?.push(lsn, known);
       return "duplicate";
     }
-    if (place === "fork") this.#fork(session, lane, op.seqno);
+    if (place === "fork" && !session.purged) this.#fork(session, lane, op.seqno);
     lane.add(op.seqno);
     this.#applyNew(op, session, lane, key, number, lsn);
     this.#digest.touch(session);
-    if (this.#listeners.size > 0) this.#notify(op, session, log, lsn);
+    if (this.#listeners.size > 0) {
+      const change = changeOf(op, session, log, lsn);
+      for (const listener of this.#listeners) listener(change);
+    }
     return "applied";
   }
 
   /** The stability frontier has advanced: what is at or below it can be settled and forgotten. */
   stable(frontier: StableFrontier): void {
-    const held = this.heldUnhides;
-    if (held.length > 0) {
-      this.heldUnhides = [];
-      for (const op of held) this.#settleUnhide(op, frontier);
-    }
-    const { ids, queues } = this.logs;
-    for (const [number, id] of ids.entries()) {
-      const queue = queues[number] as (typeof queues)[number];
-      const lsn = frontier.lsnOf(id);
-      for (let op = queue.take(lsn); op !== undefined; op = queue.take(lsn))
-        if (!op.stable) this.#settle(op, frontier);
-    }
+    this.settling.advance(frontier);
+    this.purges.advance(frontier);
   }
 
-  /** A session as plain data; `undefined` if nothing of it was applied. */
+  /** A session as plain data; `undefined` if nothing of it was applied, or it was purged. */
   session(id: string): SessionState | undefined {
     const entry = this.sessions.get(id);
     return entry === undefined ? undefined : sessionStateOf(entry);
@@ -149,19 +158,38 @@ export class SessionFold {
     return new UserView(id, (user) => this.users.get(user));
   }
 
-  /** The latest stamp folded in a session: its next operation is stamped above it. */
-  maxStamp(session: string): Hlc {
-    return this.sessions.get(session)?.maxStamp ?? HLC_ZERO;
+  /** Whether a purge of a session is known: nothing of that id is accepted here, nor a start of it. */
+  purged(session: string): boolean {
+    return this.tombstones.has(session);
   }
 
-  /** The live dots of an item, 16 latin1 characters each: what an unhide names. */
+  /** What is held of a session, also of one that was purged while copies of its operations can still arrive. */
+  entryOf(session: string): SessionEntry | undefined {
+    return this.sessions.get(session) ?? this.tombstones.get(session)?.kept;
+  }
+
+  /** Every session something is held of, purged or not. */
+  *entries(): Iterable<SessionEntry> {
+    yield* this.sessions.values();
+    for (const { kept } of this.tombstones.values()) if (kept !== undefined) yield kept;
+  }
+
+  /** The latest stamp folded in a session: its next operation is stamped above it. */
+  maxStamp(session: string): Hlc {
+    return this.entryOf(session)?.maxStamp ?? HLC_ZERO;
+  }
+
+  /**
+   * The live dots of an item, 16 latin1 characters each, that an unhide has to name: those that no known unhide names
+   * already, for they go with that one.
+   */
   dotsOf(user: string, kind: HideKind, item: string): string[] {
-    return this.users.get(user)?.hides.observed(kind, item) ?? [];
+    return this.users.get(user)?.hides.unnamed(kind, item) ?? [];
   }
 
   /** The last record applied here of a session or of its user, log by log. */
   lastPositions(session: string): LogPlace[] {
-    const entry = this.sessions.get(session);
+    const entry = this.entryOf(session);
     return this.#places(entry?.user?.positions ?? entry?.positions);
   }
 
@@ -172,27 +200,7 @@ export class SessionFold {
 
   /** The operations of a user's sessions, and on the user's hides, that are not known to be everywhere. */
   unstableOps(user: string): UnstableOps {
-    const entry = this.users.get(user);
-    if (entry === undefined) return { ops: [], complete: true };
-    // Told by counts where they suffice: a user may have thousands of sessions.
-    const { held, unstableHides } = entry;
-    if (held.missing > 0) return { ops: [], complete: false };
-    if (held.bytes === 0 && unstableHides.size === 0) return { ops: [], complete: true };
-    const found = new Set<UnstableOp>(unstableHides);
-    for (const session of entry.sessions.values()) {
-      for (const op of heldOf(session)) if (!op.stable) found.add(op);
-    }
-    const ops: (LogPlace & { bytes: Uint8Array })[] = [];
-    let left = this.unstableBytesMax;
-    for (const { log, lsn, bytes, size } of found) {
-      left -= size;
-      if (bytes === undefined || left < 0) return { ops: [], complete: false };
-      ops.push({ log: this.logs.ids[log] as LogId, lsn, bytes });
-    }
-    return {
-      ops: ops.sort((a, b) => (a.log === b.log ? a.lsn - b.lsn : this.#number(a.log) - this.#number(b.log))),
-      complete: true,
-    };
+    return unstableOpsOf(this, user);
   }
 
   /** Calls a listener for each operation that is applied, in the order of application; returns how to stop. */
@@ -202,7 +210,8 @@ export class SessionFold {
   }
 
   stats(): FoldStats {
-    return { sessions: this.sessions.size, users: this.users.size, ...this.counts };
+    const { sessions, users, tombstones } = this;
+    return { sessions: sessions.size, users: users.size, purged: tombstones.size, ...this.counts };
   }
 
   /** 32 bytes that equal those of any fold of the same operations: {@link StateDigest}. */
@@ -242,13 +251,14 @@ export class SessionFold {
     this.refold();
     for (const session of this.sessions.values()) this.#digest.touch(session);
     for (const user of this.users.values()) this.#digest.touch(user);
+    for (const tombstone of this.tombstones.values()) this.#digest.touch(tombstone);
   }
 
   /** Folds what was kept whole and can be folded now; returns how many operations it was. */
   refold(): number {
     if (this.counts.unknown === 0) return 0;
     let count = 0;
-    for (const session of this.sessions.values()) {
+    for (const session of this.entries()) {
       const folded = refoldSession(this, this.#fold, session);
       if (folded > 0) this.#digest.touch(session);
       count += folded;
@@ -277,23 +287,36 @@ export class SessionFold {
     this.#fold.attach(session);
   }
 
-  /** A user's hides have changed. */
-  touchUser(user: UserEntry): void {
-    this.#digest.touch(user);
+  /** Counts the operations of a session that was purged among those of its user. */
+  holdFor(session: SessionEntry, user: UserEntry): void {
+    session.user = user;
+    user.purged.add(session);
+    this.#fold.holdFor(session, user);
+  }
+
+  /** An object of the digest has changed. */
+  touch(object: DigestObject): void {
+    this.#digest.touch(object);
+  }
+
+  /** An object has no canonical bytes any more, and is let go of. */
+  dropDigest(object: DigestObject): void {
+    this.#digest.drop(object);
+  }
+
+  /** A purge of a session is folded: from now on it shows nothing. */
+  purge(session: SessionEntry): void {
+    this.purges.purge(session);
   }
 
   /** The lane of a session, made if it is missing. */
-  laneOf(
-    session: SessionEntry,
-    bytes: Uint8Array,
-    make: () => { lane: LaneState["lane"]; text: string },
-  ): LaneState {
-    for (const lane of session.lanes) if (same(lane.bytes, bytes)) return lane;
-    const { lane: id, text } = make();
-    const lane = new LaneState(id, text, bytes.slice(), this.lanes.length, session.id);
-    this.lanes.push(lane);
-    session.lanes.push(lane);
-    return lane;
+  laneOf(...lane: Parameters<LaneTable["laneOf"]>): LaneState {
+    return this.#lanes.laneOf(...lane);
+  }
+
+  /** Nothing names the lane any more. */
+  freeLane(lane: LaneState): void {
+    this.#lanes.free(lane);
   }
 
   #applyNew(
@@ -316,7 +339,8 @@ export class SessionFold {
       });
       effect = added.index;
       isNew = added.isNew;
-      if (added.conflict) this.#conflict(session, hexOf(op.bytes, op.operationAt, 8));
+      if (isNew) session.effects = this.effects.link(effect, session.effects);
+      if (added.conflict && !session.purged) this.#conflict(session, hexOf(op.bytes, op.operationAt, 8));
     }
     if (isNew) {
       session.effectCount += 1;
@@ -326,6 +350,8 @@ export class SessionFold {
     }
     if (isNew) this.#toLedger(op);
     const folds = this.#fold.folds(op);
+    const active = activityOf(op);
+    if (active !== undefined) session.closes -= session.idle.note(active);
     const waiting: UnstableOp = {
       session,
       lane,
@@ -335,6 +361,7 @@ export class SessionFold {
       log,
       lsn,
       size: op.bytes.length,
+      active,
       bytes: op.bytes,
       effect,
       list: undefined,
@@ -347,7 +374,7 @@ export class SessionFold {
     this.counts.unstable += 1;
     session.held.add(waiting, this.unstableBytesMax);
     if (folds) this.#fold.fold(op, waiting, position, isNew || this.unfolded.delete(effect));
-    else {
+    else if (!session.purged || awaitsVersion(op)) {
       if (isNew && effect >= 0) this.unfolded.add(effect);
       session.unknown.set(hexOf(key), op.bytes.slice());
       this.counts.unknown += 1;
@@ -375,36 +402,14 @@ export class SessionFold {
     this.counts.conflicts += session.conflicts.size - before;
   }
 
-  #settle(op: UnstableOp, frontier: StableFrontier): void {
-    op.stable = true;
-    this.counts.unstable -= 1;
-    op.lane.release(op.seqno);
-    op.session.held.remove(op);
-    op.list?.settle(op.effect);
-    op.hides?.unstableHides.delete(op);
-    if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock")
-      this.#settleUnhide(op, frontier);
-  }
-
-  /** The removal takes effect; where a member does not know its kind, it waits on. */
-  #settleUnhide(op: UnstableOp, frontier: StableFrontier): void {
-    const { hides: user, kind } = op;
-    if (user === undefined || kind === undefined) return;
-    if (frontier.foldVersionMin < foldVersionOf(kind)) {
-      this.heldUnhides.push(op);
-      return;
-    }
-    const before = user.hides.pending.size;
-    if (user.hides.settle(effectKey(op.key))) this.counts.unhidesPending -= 1;
-    this.counts.withheld += user.hides.pending.size - before;
-  }
-
-  #entry(id: string): SessionEntry {
-    let session = this.sessions.get(id);
-    if (session === undefined) {
-      session = new SessionEntry(id);
-      this.sessions.set(id, session);
-    }
+  /** Made if it is missing; `undefined` if it was purged and is forgotten. */
+  #entry(id: string): SessionEntry | undefined {
+    const known = this.sessions.get(id);
+    if (known !== undefined) return known;
+    const tombstone = this.tombstones.get(id);
+    if (tombstone !== undefined) return tombstone.kept;
+    const session = new SessionEntry(id);
+    this.sessions.set(id, session);
     return session;
   }
 
@@ -419,37 +424,17 @@ export class SessionFold {
     if (hides !== undefined && hides !== session.user) raise(hides.positions, log, lsn);
   }
 
-  #notify(op: OpView, session: SessionEntry, log: LogId, lsn: number): void {
-    const user = session.user?.id;
-    const change: SessionChange = {
-      session: session.id,
-      ...(user === undefined ? {} : { user }),
-      kind: op.kind ?? "unknown",
-      position: { session: session.id, lane: op.laneText, seqno: op.seqno },
-      log,
-      lsn,
-    };
-    for (const listener of this.#listeners) listener(change);
-  }
-
   #places(positions: ReadonlyMap<number, number> | undefined): LogPlace[] {
     return [...(positions ?? [])].map(([number, lsn]) => ({ log: this.logs.ids[number] as LogId, lsn }));
-  }
-
-  #number(log: LogId): number {
-    return this.logs.ids.indexOf(log);
-  }
-
-  #compareLanes(a: number, b: number): number {
-    if (a === b) return 0;
-    return (this.lanes[a] as LaneState).text < (this.lanes[b] as LaneState).text ? -1 : 1;
   }
 
   #clear(): void {
     this.sessions.clear();
     this.users.clear();
     this.logs.clear();
-    this.lanes.length = 0;
+    this.#lanes.clear();
+    this.tombstones.clear();
+    this.purges.clear();
     this.effects.clear();
     this.heldUnhides = [];
     this.unfolded.clear();
@@ -479,8 +464,4 @@ function readSignal(op: OpView): SignalClear | undefined {
 function raise(positions: Map<number, number>, log: number, lsn: number): void {
   const known = positions.get(log);
   if (known === undefined || known < lsn) positions.set(log, lsn);
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

@@ -109,7 +109,7 @@ export function writeSession(writer: ByteWriter, session: SessionEntry, numbers:
 }
 
 /** Reads what {@link writeSession} wrote, into the fold. @throws {@link CoreError} `DECODE_FAILED`. */
-export function readSession(reader: ByteReader, fold: SessionFold): void {
+export function readSession(reader: ByteReader, fold: SessionFold): SessionEntry {
   const id = reader.text();
   if (fold.sessions.has(id)) reader.fail("Cannot accept a session twice");
   const session = new SessionEntry(id);
@@ -178,6 +178,7 @@ export function readSession(reader: ByteReader, fold: SessionFold): void {
   fold.counts.forks += session.forks.size;
   fold.counts.unknown += session.unknown.size;
   fold.attach(session);
+  return session;
 }
 
 function readStart(reader: ByteReader): Omit<StartEffect, "position" | "effect"> {

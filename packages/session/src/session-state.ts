@@ -4,6 +4,7 @@ import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
 import type { ForkedNumber, SessionEntry } from "./session-entry.ts";
 import type { OpPlace } from "./op-draft.ts";
 import type { OpKind } from "./op-kinds.ts";
+import type { OpView } from "./op-view.ts";
 
 /** One signal of one entity. */
 export interface SignalState {
@@ -63,6 +64,19 @@ export interface SessionChange {
   readonly position: OpPlace;
   readonly log: LogId;
   readonly lsn: number;
+}
+
+/** What is told of an operation that was applied. */
+export function changeOf(op: OpView, session: SessionEntry, log: LogId, lsn: number): SessionChange {
+  const user = session.user?.id;
+  return {
+    session: session.id,
+    ...(user === undefined ? {} : { user }),
+    kind: op.kind ?? "unknown",
+    position: { session: session.id, lane: op.laneText, seqno: op.seqno },
+    log,
+    lsn,
+  };
 }
 
 /** A copy of what the fold holds of a session: what it carries from its parents below what was written in it. */

@@ -35,7 +35,7 @@ export function readPositions(reader: ByteReader, positions: Map<number, number>
 }
 
 /** An entry that must exist. @throws {@link CoreError} `DECODE_FAILED`. */
-export function at<Entry>(reader: ByteReader, entries: readonly Entry[], index: number): Entry {
+export function at<Entry>(reader: ByteReader, entries: readonly (Entry | undefined)[], index: number): Entry {
   const entry = entries[index];
   if (entry === undefined)
     return reader.fail(`Cannot accept the number ${index}: there are ${entries.length}`);

@@ -1,4 +1,4 @@
-import type { LogId } from "@tidemark/core";
+import type { Hlc, LogId } from "@tidemark/core";
 import type { EffectList } from "./effect-list.ts";
 import type { LaneState } from "./lane.ts";
 import type { OpKind } from "./op-kinds.ts";
@@ -19,6 +19,8 @@ export interface UnstableOp {
   readonly lsn: number;
   /** Bytes of the operation. */
   readonly size: number;
+  /** Its stamp, if it shows that somebody was active. */
+  active: Hlc | undefined;
   /** The operation, for tickets; dropped when there is more than a ticket carries. */
   bytes: Uint8Array | undefined;
   /** The number of its effect if it had an operationId, else -1: such an effect never moves. */
@@ -36,14 +38,6 @@ export interface UnstableOp {
 export interface LogPlace {
   readonly log: LogId;
   readonly lsn: number;
-}
-
-/** A user's operations above the stability frontier. */
-export interface UnstableOps {
-  /** In the order in which they were applied here, one entry an operation; none if not complete. */
-  readonly ops: readonly (LogPlace & { readonly bytes: Uint8Array })[];
-  /** Whether all of them fitted. */
-  readonly complete: boolean;
 }
 
 /** What waits in one log for the stability frontier, in the order of the log. */

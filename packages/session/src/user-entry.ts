@@ -11,6 +11,8 @@ export class UserEntry implements DigestObject {
   readonly id: string;
   hides: HideSet = new HideSet();
   readonly sessions: Map<string, SessionEntry> = new Map();
+  /** Sessions that were purged, while operations of theirs are kept. */
+  readonly purged: Set<SessionEntry> = new Set();
   /** Number of a log to the LSN of the last record there of a session of this user, or of the user's hides. */
   readonly positions: Map<number, number> = new Map();
   /** Operations on this user's hides that are not stable, from whatever session. */

@@ -58,6 +58,50 @@ test("SES-5 the table keeps each effect once, at the smallest position, and tell
   );
 });
 
+test("SES-16 the effects of one owner are forgotten together: others stay, and their places are used again", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ tag: fc.nat(60), owner: fc.nat(3), forget: fc.nat(15) }), { maxLength: 200 }),
+      (steps) => {
+        const table = new EffectTable(() => 0);
+        const heads = [-1, -1, -1, -1];
+        const naive = new Map<number, { owner: number; index: number }>();
+        let most = 0;
+        for (const [at, { tag, owner, forget }] of steps.entries()) {
+          const result = table.add(idOf(tag, 0), 0, {
+            stamp: { wallMs: at, counter: 0, clockId: 0 },
+            lane: 0,
+            seqno: at,
+          });
+          expect(result.isNew).toBe(!naive.has(tag));
+          if (result.isNew) {
+            heads[owner] = table.link(result.index, heads[owner]!);
+            naive.set(tag, { owner, index: result.index });
+          }
+          most = Math.max(most, naive.size);
+          if (forget < heads.length) {
+            const gone = [...naive].filter(([, one]) => one.owner === forget);
+            expect([...table.chain(heads[forget]!)].sort()).toEqual(
+              gone.map(([, { index }]) => index).sort(),
+            );
+            table.forget(heads[forget]!);
+            heads[forget] = -1;
+            for (const [name] of gone) naive.delete(name);
+          }
+          expect(table.size).toBe(naive.size);
+          for (const [name, { index }] of naive) {
+            const id = idOf(name, 0);
+            expect(table.find(id.subarray(0, 8), id.subarray(8))).toBe(index);
+            expect(table.idOf(index)).toEqual(id);
+          }
+        }
+        expect(table.end).toBe(most);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
 test("SES-4 100,000 effects take at most 80 bytes each, all off the heap", () => {
   const table = new EffectTable(() => 0);
   const id = new Uint8Array(16);

@@ -1,7 +1,15 @@
-import { ByteWriter, type Hlc, type LogId, logId, nobleHasher } from "@tidemark/core";
+import { ByteWriter, compareHlc, type Hlc, type LogId, logId, nobleHasher } from "@tidemark/core";
 import fc from "fast-check";
 import { EffectIds } from "../src/effect-id.ts";
-import { decodeOp, encodeOp, type Lane, type Op, type OpContent, type SessionFold } from "../src/index.ts";
+import {
+  decodeOp,
+  encodeOp,
+  FOLD_VERSION,
+  type Lane,
+  type Op,
+  type OpContent,
+  type SessionFold,
+} from "../src/index.ts";
 
 export const CLUSTER_ID: Uint8Array = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]);
 export const ids: EffectIds = new EffectIds(nobleHasher, CLUSTER_ID);
@@ -77,9 +85,13 @@ const CONTENTS: readonly OpContent[] = [
   { kind: "search", clear: {}, sealed: { query: "q1" } },
   { kind: "search", clear: {}, sealed: { query: "q2" } },
   { kind: "close", clear: { reason: 0 }, sealed: {} },
+  // What it had seen is filled in.
+  { kind: "close", clear: { reason: 1 }, sealed: {} },
   { kind: "app", clear: { namespace: "n" }, sealed: { bytes: Uint8Array.of(1) } },
   { kind: "app", clear: { namespace: "n" }, sealed: { bytes: Uint8Array.of(2) } },
 ];
+
+const PURGE: OpContent = { kind: "purge", clear: {}, sealed: {} };
 
 interface Draw {
   readonly session: number;
@@ -93,8 +105,17 @@ interface Draw {
   readonly other: boolean;
   readonly dots: readonly number[];
   readonly unknown: boolean;
+  readonly purges: boolean;
+  /** What an idle close had seen. */
+  readonly latest: Hlc;
   readonly logs: readonly number[];
 }
+
+const stamp: fc.Arbitrary<Hlc> = fc.record({
+  wallMs: fc.integer({ min: 0, max: 5 }),
+  counter: fc.integer({ min: 0, max: 1 }),
+  clockId: fc.integer({ min: 1, max: 2 }),
+});
 
 const draw: fc.Arbitrary<Draw> = fc.record({
   session: fc.nat(3).map((number) => (number === 3 ? 1 : 0)),
@@ -103,16 +124,14 @@ const draw: fc.Arbitrary<Draw> = fc.record({
     { weight: 4, arbitrary: fc.integer({ min: 1, max: 6 }) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 900 }) },
   ),
-  stamp: fc.record({
-    wallMs: fc.integer({ min: 0, max: 5 }),
-    counter: fc.integer({ min: 0, max: 1 }),
-    clockId: fc.integer({ min: 1, max: 2 }),
-  }),
+  stamp,
   tag: fc.integer({ min: 0, max: 6 }).map((tag) => Math.max(0, tag - 2)),
   content: fc.nat(CONTENTS.length - 1),
   other: fc.nat(9).map((number) => number === 9),
   dots: fc.array(fc.nat(), { maxLength: 2 }),
   unknown: fc.boolean(),
+  purges: fc.nat(29).map((number) => number === 29),
+  latest: stamp,
   logs: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),
 });
 
@@ -134,9 +153,11 @@ export const history: fc.Arbitrary<History> = fc
 function historyOf(draws: readonly Draw[], asked: readonly number[]): History {
   const ops: ModelOp[] = [];
   const records: { log: number; op: number }[] = [];
-  for (const { session, lane, seqno, stamp, tag, content: drawn, other, dots, unknown, logs } of draws) {
+  for (const one of draws) {
+    const { session, lane, seqno, stamp, content: drawn, other, dots, unknown, purges, latest, logs } = one;
+    const tag = purges ? 0 : one.tag;
     const content = tag === 0 || other ? drawn : asked[tag]!;
-    const known = CONTENTS[content]!;
+    const known = purges ? PURGE : CONTENTS[content]!;
     const operation =
       tag === 0
         ? {}
@@ -162,12 +183,14 @@ function historyOf(draws: readonly Draw[], asked: readonly number[]): History {
     const filled =
       "dots" in known.clear
         ? { ...known, clear: { dots: named.map((dot) => Uint8Array.from(Buffer.from(dot, "hex"))) } }
-        : known;
+        : known.kind === "close" && known.clear.reason === 1
+          ? { ...known, clear: { reason: 1, latest } }
+          : known;
     // Few are unknown, and never with an operationId: what it asks for cannot be both known and not.
-    const one = modelOp({ ...header, ...filled } as Op, unknown && tag === 0 && known.kind === "search");
+    const made = modelOp({ ...header, ...filled } as Op, unknown && tag === 0 && known.kind === "search");
     // The key leaves out the operationId: of two operations that differ in nothing else only one exists.
-    if (!ops.some((other) => other.key === one.key)) {
-      ops.push(one);
+    if (!ops.some((other) => other.key === made.key)) {
+      ops.push(made);
       for (const log of logs) records.push({ log, op: ops.length - 1 });
     }
   }
@@ -187,6 +210,28 @@ export function courseOf(past: History): fc.Arbitrary<Course> {
     order: fc.shuffledSubarray([...past.records.keys()], { minLength: count, maxLength: count }),
     frontiers: fc.array(fc.nat(7), { minLength: count, maxLength: count }),
   });
+}
+
+/** Whether it shows that somebody was active. */
+export function isActivity({ op, unknown }: ModelOp): boolean {
+  return unknown || (op.kind !== "close" && op.kind !== "purge");
+}
+
+/** What an idle close had seen. */
+export function latestOf({ op }: ModelOp): Hlc | undefined {
+  return op.kind === "close" ? op.clear.latest : undefined;
+}
+
+/** Whether one operation was accepted without knowing another of its session, going by what they say. */
+function unaware(other: ModelOp, of: ModelOp): boolean {
+  if (other.effect === of.effect || (other.lane === of.lane && other.op.seqno === of.op.seqno)) return true;
+  // Nothing is accepted where a purge is known, or a close.
+  if (of.op.kind === "purge") return true;
+  const latest = latestOf(of);
+  if (latest !== undefined && isActivity(other))
+    return compareHlc(latest, other.op.stamp) < 0 && compareHlc(other.op.stamp, of.op.stamp) < 0;
+  // A close is stamped above everything its writer knew.
+  return latestOf(other) !== undefined && compareHlc(other.op.stamp, of.op.stamp) <= 0;
 }
 
 /**
@@ -219,12 +264,9 @@ export function run(
       const waiting = [...left]
         .map((one) => past.ops[past.records[one]!.op]!)
         .filter(({ key }) => !applied.some((one) => one.op.key === key));
-      const safe = ({ op, key, effect, lane }: ModelOp): boolean =>
+      const safe = (one: ModelOp): boolean =>
         !waiting.some(
-          (other) =>
-            other.key !== key &&
-            other.op.session === op.session &&
-            (other.effect === effect || (other.lane === lane && other.op.seqno === op.seqno)),
+          (other) => other.key !== one.key && other.op.session === one.op.session && unaware(other, one),
         );
       for (const one of applied) {
         if (one.log !== choice % 3 || one.lsn !== frontier[one.log]! + 1 || !safe(one.op)) continue;
@@ -233,7 +275,7 @@ export function run(
       }
       fold.stable({
         lsnOf: (id) => frontier[LOGS.findIndex((other) => other.region === id.region)] ?? 0,
-        foldVersionMin: 1,
+        foldVersionMin: FOLD_VERSION,
       });
     }
     each?.(stable);

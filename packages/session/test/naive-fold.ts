@@ -1,6 +1,6 @@
-import { compareUtf8 } from "@tidemark/core";
+import { compareHlc, compareUtf8 } from "@tidemark/core";
 import type { OpContent, SessionFold } from "../src/index.ts";
-import type { ModelOp } from "./history.ts";
+import { isActivity, latestOf, type ModelOp } from "./history.ts";
 
 const HIDE = ["hide", "mute", "block"] as const;
 const UNHIDE = ["unhide", "unmute", "unblock"] as const;
@@ -30,7 +30,7 @@ function effectsOf(ops: readonly ModelOp[]): NaiveEffect[] {
 /** The state of a session, by replaying everything that was ever applied. */
 export function naiveSession(all: readonly ModelOp[], id: string): unknown {
   const ops = all.filter(({ op }) => op.session === id);
-  if (ops.length === 0) return undefined;
+  if (ops.length === 0 || ops.some(({ op }) => op.kind === "purge")) return undefined;
   const effects = effectsOf(ops.filter(({ unknown }) => !unknown));
   const of = <Kind extends OpContent["kind"]>(kind: Kind) =>
     effects
@@ -56,7 +56,7 @@ export function naiveSession(all: readonly ModelOp[], id: string): unknown {
     user: start?.sealed.user,
     agent: start?.sealed.agent,
     metadata: { ...start?.sealed.metadata },
-    open: of("close").length === 0,
+    open: !ops.some((one) => one.op.kind === "close" && holds(one, ops)),
     signals,
     hints: Object.fromEntries(of("prefer").map(({ sealed }) => [sealed.key, sealed.value])),
     annotations: of("annotate").map(({ sealed }) => sealed),
@@ -73,6 +73,20 @@ export function naiveSession(all: readonly ModelOp[], id: string): unknown {
       .sort(),
     unknown: ops.filter(({ unknown }) => unknown).length,
   };
+}
+
+/** Whether a close is in force: an idle one is void if somebody was active whom its writer had not seen. */
+function holds(close: ModelOp, ops: readonly ModelOp[]): boolean {
+  const latest = latestOf(close);
+  return (
+    latest === undefined ||
+    !ops.some(
+      (one) =>
+        isActivity(one) &&
+        compareHlc(latest, one.op.stamp) < 0 &&
+        compareHlc(one.op.stamp, close.op.stamp) < 0,
+    )
+  );
 }
 
 /** The same of a fold. */

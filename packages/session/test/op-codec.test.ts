@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { ByteWriter, CoreError } from "@tidemark/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -14,12 +14,13 @@ import {
   TEXT_BYTES_MAX,
 } from "../src/index.ts";
 import { hex, opBytes } from "./history.ts";
-import { FORK_SAMPLES, SAMPLES } from "./ops.ts";
+import { FORK_SAMPLES, PURGE_SAMPLES, SAMPLES } from "./ops.ts";
 
-const GOLDEN = JSON.parse(readFileSync(new URL("golden/op-v1.json", import.meta.url), "utf8")) as Record<
-  string,
-  string
->;
+/** One file for the kinds of each fold version. */
+const GOLDEN: Record<string, string> = {};
+const FOLDER = new URL("golden/", import.meta.url);
+for (const file of readdirSync(FOLDER).filter((file) => file.startsWith("op-v1")))
+  Object.assign(GOLDEN, JSON.parse(readFileSync(new URL(file, FOLDER), "utf8")));
 
 /** Plain data: what an operation reads as. */
 function read(bytes: Uint8Array): Op {
@@ -41,7 +42,7 @@ function plain(part: object): object {
   return "metadata" in part ? { ...part, metadata: { ...(part.metadata as object) } } : { ...part };
 }
 
-for (const [name, op] of Object.entries({ ...SAMPLES, ...FORK_SAMPLES })) {
+for (const [name, op] of Object.entries({ ...SAMPLES, ...FORK_SAMPLES, ...PURGE_SAMPLES })) {
   test(`CORE-13 golden bytes of ${name}`, () => {
     expect(hex(opBytes(op))).toBe(GOLDEN[name]);
     expect(read(Uint8Array.from(Buffer.from(GOLDEN[name]!, "hex")))).toEqual(op);
@@ -51,7 +52,9 @@ for (const [name, op] of Object.entries({ ...SAMPLES, ...FORK_SAMPLES })) {
 test("every kind has golden bytes, and no number is used twice", () => {
   const codes = Object.values(OP_KIND_CODE);
   expect(new Set(codes).size).toBe(codes.length);
-  const kinds = new Set(Object.values({ ...SAMPLES, ...FORK_SAMPLES }).map(({ kind }) => kind));
+  const kinds = new Set(
+    Object.values({ ...SAMPLES, ...FORK_SAMPLES, ...PURGE_SAMPLES }).map(({ kind }) => kind),
+  );
   for (const code of codes) if (opKindOf(code) !== undefined) expect(kinds).toContain(opKindOf(code));
 });
 

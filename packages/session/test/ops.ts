@@ -88,6 +88,18 @@ export const SAMPLES: Readonly<Record<string, Op>> = {
   },
 };
 
+/** What the owner of a session writes. */
+export const PURGE_SAMPLES: Readonly<Record<string, Op>> = {
+  "close for idleness": {
+    ...header,
+    kind: "close",
+    clear: { reason: 1, latest: { wallMs: 1_790_000_000_100, counter: 1, clockId: 2 } },
+    sealed: {},
+  },
+  "close when its time was over": { ...header, kind: "close", clear: { reason: 2 }, sealed: {} },
+  purge: { ...header, session: "s-9", kind: "purge", clear: {}, sealed: {} },
+};
+
 const sums = (() => {
   const sum = new SignalSums({ halfLifeMs: 7 * 24 * 60 * 60 * 1000, windows: false });
   sum.add(1.25, 1_790_000_000_000);

@@ -1,6 +1,7 @@
 import { ByteWriter, HlcClock, type LogId, logId, nobleHasher } from "@tidemark/core";
 import {
   type Admission,
+  FOLD_VERSION,
   type OpDraft,
   type OpRequest,
   SessionAdmission,
@@ -80,7 +81,7 @@ export function exchange(regions: readonly TestRegion[]): void {
 }
 
 /** Everybody hears that everything written so far is everywhere. */
-export function settle(regions: readonly TestRegion[], foldVersionMin: number = 1): void {
+export function settle(regions: readonly TestRegion[], foldVersionMin: number = FOLD_VERSION): void {
   exchange(regions);
   const lsns = new Map(regions.map((region) => [region.id, region.records.length]));
   for (const { fold } of regions) fold.stable({ lsnOf: (log) => lsns.get(log.region) ?? 0, foldVersionMin });
