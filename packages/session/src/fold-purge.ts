@@ -30,9 +30,16 @@ export class FoldPurge {
     const { counts } = fold;
     counts.conflicts -= session.conflicts.size + Math.max(0, session.starts.length - 1);
     counts.forks -= session.forks.size;
-    counts.unknown -= session.purge();
+    counts.unknown -= session.purge((op) => fold.mayFold(op));
     // What it was ordered in is gone.
     for (const op of heldOf(session)) op.list = undefined;
+    this.bury(session);
+  }
+
+  /** Puts a session that is empty already under its tombstone. */
+  bury(session: SessionEntry): void {
+    const fold = this.#fold;
+    session.purged = true;
     session.user?.sessions.delete(session.id);
     session.user?.purged.add(session);
     fold.sessions.delete(session.id);

@@ -317,11 +317,6 @@ export function isFoldable(op: OpView): boolean {
   }
 }
 
-/** Whether a version that knows more, or a key, may fold an operation that this one cannot. */
-export function awaitsVersion(op: OpView): boolean {
-  return op.kind === undefined || op.userKey !== 0;
-}
-
 function u16be(bytes: Uint8Array, at: number): number {
   return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 }

@@ -14,7 +14,7 @@ import { IdleCloses } from "./idle-close.ts";
 import type { LaneState } from "./lane.ts";
 import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
 import type { StartClear, StartSealed } from "./op.ts";
-import { awaitsVersion, decodeOp } from "./op-view.ts";
+import { decodeOp, type OpView } from "./op-view.ts";
 import { sortedByText } from "./sorted.ts";
 import { TicketBytes } from "./ticket-bytes.ts";
 import type { UserEntry } from "./user-entry.ts";
@@ -109,9 +109,12 @@ export class SessionEntry implements DigestObject {
     yield* this.apps.values();
   }
 
-  /** Empties all that can be read of it; returns how many operations that can never be folded went with it. */
-  purge(): number {
-    this.purged = true;
+  /**
+   * Empties all that can be read of it; returns how many operations that can never be folded went with it.
+   *
+   * @param mayFold - Whether an operation that was kept whole can be folded now or later: it may speak of the user.
+   */
+  purge(mayFold: (op: OpView) => boolean): number {
     this.starts.length = 0;
     this.start = undefined;
     this.closes = 0;
@@ -124,7 +127,7 @@ export class SessionEntry implements DigestObject {
     this.conflicts.clear();
     this.forks.clear();
     const before = this.unknown.size;
-    for (const [key, bytes] of this.unknown) if (!awaitsVersion(decodeOp(bytes))) this.unknown.delete(key);
+    for (const [key, bytes] of this.unknown) if (!mayFold(decodeOp(bytes))) this.unknown.delete(key);
     return before - this.unknown.size;
   }
 

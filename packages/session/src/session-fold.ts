@@ -28,7 +28,7 @@ import { LaneTable } from "./lane-table.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import { LogTable } from "./log-table.ts";
 import type { OpKind } from "./op-kinds.ts";
-import { awaitsVersion, decodeOp, OpView } from "./op-view.ts";
+import { decodeOp, OpView } from "./op-view.ts";
 import type { SignalClear } from "./op.ts";
 import type { SignalView } from "./signal-view.ts";
 import { SessionEntry } from "./session-entry.ts";
@@ -304,6 +304,12 @@ export class SessionFold {
     this.#digest.drop(object);
   }
 
+  /** Whether an operation can be folded, now or by a later version or with a key. */
+  mayFold(op: OpView): boolean {
+    const later = op.kind === undefined || op.userKey !== 0 || this.kinds?.has(op.kind) === false;
+    return later || this.#fold.folds(op);
+  }
+
   /** A purge of a session is folded: from now on it shows nothing. */
   purge(session: SessionEntry): void {
     this.purges.purge(session);
@@ -374,7 +380,7 @@ export class SessionFold {
     this.counts.unstable += 1;
     session.held.add(waiting, this.unstableBytesMax);
     if (folds) this.#fold.fold(op, waiting, position, isNew || this.unfolded.delete(effect));
-    else if (!session.purged || awaitsVersion(op)) {
+    else if (!session.purged || this.mayFold(op)) {
       if (isNew && effect >= 0) this.unfolded.add(effect);
       session.unknown.set(hexOf(key), op.bytes.slice());
       this.counts.unknown += 1;

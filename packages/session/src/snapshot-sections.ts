@@ -131,7 +131,7 @@ function readTombstones(reader: ByteReader, fold: SessionFold, { users }: Snapsh
       return reader.fail("Cannot accept a tombstone beside its session", start);
     if (kept !== undefined) {
       const user = reader.varint();
-      fold.purge(kept);
+      fold.purges.bury(kept);
       if (user !== 0) fold.holdFor(kept, at(reader, users, user - 1));
     } else {
       fold.tombstones.set(id, new Tombstone(id));
