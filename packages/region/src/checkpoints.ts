@@ -1,9 +1,12 @@
-import type { Hasher } from "@tidemark/core";
-import { CoreError } from "@tidemark/core";
-import type { SessionReplicationBridge } from "@tidemark/session-bridge";
+import type { Channel, Hasher } from "@tidemark/core";
+import { CoreError, formatLogId } from "@tidemark/core";
+import { restoreSnapshotBody, takeSnapshot } from "@tidemark/replication";
+import type { Replicated } from "@tidemark/replication";
 import type { SessionFold } from "@tidemark/session";
+import { SignalError } from "@tidemark/signals";
 import { readCheckpoint, WalError, writeCheckpoint } from "@tidemark/wal";
 import type { Checkpoint, Vector, Wal, WalFs } from "@tidemark/wal";
+import { RegionError } from "./errors.ts";
 import type { RegionLogger } from "./options.ts";
 
 /** What {@link Checkpoints} work with. */
@@ -12,7 +15,8 @@ export interface CheckpointsOptions {
   readonly dir: string;
   readonly hasher: Hasher;
   readonly wal: Wal;
-  readonly bridge: SessionReplicationBridge;
+  /** What is kept, at one vector. */
+  readonly channels: ReadonlyMap<Channel, Replicated>;
   readonly fold: SessionFold;
 }
 
@@ -41,8 +45,13 @@ export class Checkpoints {
       return undefined;
     }
     try {
-      this.#options.bridge.restore(checkpoint.body);
+      restoreSnapshotBody(this.#options.channels, checkpoint.body);
     } catch (error) {
+      if (error instanceof SignalError && error.code === "SCHEMA_DIFFERS") {
+        this.#requireWhole(error);
+        logger?.info({}, "The schema of signals is another one: folding the logs anew");
+        return undefined;
+      }
       if (!(error instanceof CoreError)) throw error;
       logger?.warn({ err: error }, "The checkpoint cannot be read: replaying the logs instead");
       return undefined;
@@ -52,12 +61,23 @@ export class Checkpoints {
   }
 
   /** Writes a checkpoint, unless the one on disk says the same. */
-  async write(vector: Vector): Promise<void> {
-    const { fs, dir, hasher, bridge } = this.#options;
+  async write(vector: Vector, membershipVersion: number): Promise<void> {
+    const { fs, dir, hasher, wal, channels } = this.#options;
     const mark = this.#mark(vector);
     if (mark === this.#stored) return;
-    await writeCheckpoint(fs, dir, hasher, { vector, body: bridge.snapshot() });
+    await writeCheckpoint(fs, dir, hasher, await takeSnapshot({ wal, vector, channels, membershipVersion }));
     this.#stored = mark;
+  }
+
+  /** What was folded under one schema is folded under another from the very beginning of the logs. */
+  #requireWhole(cause: SignalError): void {
+    const trimmed = this.#options.wal.logs().find(({ first }) => first > 1);
+    if (trimmed === undefined) return;
+    throw new RegionError(
+      "SCHEMA_CHANGED",
+      `Cannot fold signals under this schema: ${formatLogId(trimmed.id)} is stored from LSN ${trimmed.first} only; open with the schema of before, or give changed signals a name of their own`,
+      { cause },
+    );
   }
 
   /** Whether every position is the end of a batch that is stored here: an older image of the logs has less. */

@@ -1,4 +1,4 @@
-import type { HlcClock, RegionId } from "@tidemark/core";
+import type { Channel, HlcClock, RegionId } from "@tidemark/core";
 import {
   clusterIdOf,
   formatMembership,
@@ -6,11 +6,19 @@ import {
   openReplication,
   routerOf,
 } from "@tidemark/replication";
-import type { ClusterKey, Membership, MembershipPromise, Replication } from "@tidemark/replication";
+import type {
+  ClusterKey,
+  Membership,
+  MembershipPromise,
+  Replicated,
+  Replication,
+} from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
 import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
 import type { OpRequest, RequestOf, SessionChange } from "@tidemark/session";
+import { SignalEffects, SignalLedger } from "@tidemark/signals";
+import type { SignalContent } from "@tidemark/signals";
 import type { Transport } from "@tidemark/transport";
 import type { Checkpoint, Wal } from "@tidemark/wal";
 import { acknowledged } from "./ack-ladder.ts";
@@ -29,6 +37,7 @@ import { parseMembers, toRegionMembers } from "./members.ts";
 import type { MembersOption, RegionMembers } from "./members.ts";
 import { regionIds } from "./opening-list.ts";
 import { Monitor } from "./monitor.ts";
+import { LedgerState } from "./ledger-state.ts";
 import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type {
@@ -43,7 +52,10 @@ import type {
   WriteOptions,
   WriteResult,
 } from "./region.ts";
+import type { SignalResult } from "./region-signals.ts";
 import { SessionHandle } from "./session-handle.ts";
+import { SignalWriter } from "./signal-writer.ts";
+import type { Recorded } from "./signal-writer.ts";
 import { SlotMap } from "./slot-map.ts";
 import { RegionTokens } from "./tokens.ts";
 import { closedError, translate } from "./translate.ts";
@@ -86,6 +98,9 @@ export interface Running {
   readonly replication: Replication;
   readonly bridge: SessionReplicationBridge;
   readonly fold: SessionFold;
+  /** Their sum is what is read. */
+  readonly ledgers: readonly SignalLedger[];
+  readonly signals: SignalWriter;
   readonly tokens: RegionTokens;
   readonly checkpoints: Checkpoints;
   readonly keeper: MembersKeeper;
@@ -156,7 +171,15 @@ export class RegionEngine {
     const { options, platform, id, wal, clock, clusterKeys, transport } = this.parts;
     const { hasher } = platform;
     const clusterId = clusterIdOf(hasher, membership.seed);
-    const fold = new SessionFold({ hasher, clusterId, unstableBytesMax: REGION_DEFAULTS.ticketBytesMax });
+    const { schema } = options;
+    const ledger = new SignalLedger({ hasher, schema });
+    const fold = new SessionFold({
+      hasher,
+      clusterId,
+      schema,
+      ledger,
+      unstableBytesMax: REGION_DEFAULTS.ticketBytesMax,
+    });
     fold.onChange((change) => {
       for (const listener of this.#listeners) this.#tell(listener, change);
     });
@@ -169,7 +192,11 @@ export class RegionEngine {
       self: id,
       shardOf: (session, user) => slots.shardOfSession(session, user),
     });
-    const checkpoints = new Checkpoints({ fs: platform.fs, dir: options.dir, hasher, wal, bridge, fold });
+    const channels = new Map<Channel, Replicated>([
+      ["sessions", bridge],
+      ["signals", new LedgerState({ ledger, clock, self: id })],
+    ]);
+    const checkpoints = new Checkpoints({ fs: platform.fs, dir: options.dir, hasher, wal, channels, fold });
     const applied = await checkpoints.restore(how.checkpoint, options.logger);
     const { promised, joinedSince } = how;
     const keeper = new MembersKeeper({
@@ -194,7 +221,8 @@ export class RegionEngine {
       role: options.role ?? "member",
       bootstrap: how.bootstrap,
       joining: how.joining,
-      channels: { sessions: bridge },
+      channels: { sessions: bridge, signals: channels.get("signals") as Replicated },
+      ...(schema === undefined ? {} : { schema: schema.digest }),
       relay: (records) => this.#relayed(bridge.relay(records)),
       ...(applied === undefined ? {} : { applied }),
       limits: replicationLimits(),
@@ -215,7 +243,24 @@ export class RegionEngine {
       options,
       now: platform.now,
     });
-    this.#running = { replication, bridge, fold, tokens, checkpoints, keeper, slots };
+    const signals = new SignalWriter({
+      ledger,
+      effects: new SignalEffects(hasher, clusterId),
+      clock,
+      replication,
+      shardOf: (entity) => slots.shardOfEntity(entity),
+    });
+    this.#running = {
+      ledgers: [ledger],
+      signals,
+      replication,
+      bridge,
+      fold,
+      tokens,
+      checkpoints,
+      keeper,
+      slots,
+    };
     this.joinProblem = undefined;
     if (how.joining) this.#noting = this.#noteJoined(replication);
     if (id !== 0) keeper.watch(replication);
@@ -284,9 +329,7 @@ export class RegionEngine {
     try {
       this.#requireOpen();
       const running = this.#writable();
-      if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0)) {
-        throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
-      }
+      requireAckLevel(ack);
       return this.#writes(running.bridge.submit(session, request, options)).then((result) =>
         result.outcome === "refused" || ack === "local"
           ? this.#resultOf(result, "local")
@@ -297,7 +340,10 @@ export class RegionEngine {
     }
   }
 
-  #resultOf(result: Submitted, ack: NonNullable<WriteResult["ack"]>): WriteResult {
+  #resultOf(
+    result: Submitted | Extract<Recorded, { readonly outcome: "refused" }>,
+    ack: NonNullable<WriteResult["ack"]>,
+  ): WriteResult {
     if (result.outcome === "refused") {
       increment(this.refused, result.code);
       return { outcome: "refused", reason: result.code, message: result.message };
@@ -317,6 +363,26 @@ export class RegionEngine {
     const places = result.written === undefined ? fold.lastPositions(session) : [result.written];
     const wait = { ...options, closed: this.#closing.signal };
     return this.#resultOf(result, await this.#translating(acknowledged(replication, places, ack, wait)));
+  }
+
+  /** One signal without a session, all the way to the level of acknowledgement asked for. */
+  recordSignal(content: SignalContent, options: WriteOptions): Promise<SignalResult> {
+    const { ack = "local", operationId, signal } = options;
+    try {
+      this.#requireOpen();
+      const { signals, replication } = this.#writable();
+      requireAckLevel(ack);
+      return this.#writes(signals.record(content, operationId, signal)).then(async (result) => {
+        if (result.outcome === "refused") return this.#resultOf(result, "local");
+        const { outcome, effectId, written } = result;
+        const places = written === undefined ? replication.vector().entries() : [written];
+        const wait = { ...options, closed: this.#closing.signal };
+        const reached = await this.#translating(acknowledged(replication, places, ack, wait));
+        return { outcome, ...(effectId === undefined ? {} : { effectId }), ack: reached };
+      });
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   /** An id for a new session of a user. */
@@ -494,9 +560,11 @@ export class RegionEngine {
       async () => this.#noting,
       async () => {
         // Without it the next start replays more; nothing is lost.
-        await running?.checkpoints.write(running.replication.vector()).catch((error: unknown) => {
-          options.logger?.warn({ err: error }, "Cannot write a checkpoint");
-        });
+        await running?.checkpoints
+          .write(running.replication.vector(), running.replication.membership.version)
+          .catch((error: unknown) => {
+            options.logger?.warn({ err: error }, "Cannot write a checkpoint");
+          });
       },
       // Before the directory is released: the next to open it writes its own.
       () => this.monitor.close(),
@@ -596,6 +664,11 @@ export class RegionEngine {
 
 function increment(counts: Map<string, number>, code: string): void {
   counts.set(code, (counts.get(code) ?? 0) + 1);
+}
+
+function requireAckLevel(ack: AckLevel): void {
+  if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0))
+    throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
 }
 
 function readOnly(name: string): RegionError {

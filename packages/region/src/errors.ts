@@ -19,6 +19,10 @@ export type RegionErrorCode =
   | "REGION_FENCED"
   /** This region is no member any more, and everything it wrote is at one: use another. */
   | "REGION_REMOVED"
+  /** The region was opened without a schema of signals. */
+  | "SCHEMA_MISSING"
+  /** Signals were folded under another schema, and the logs to fold them anew are not all here any more. */
+  | "SCHEMA_CHANGED"
   /** `shards` is another number than this directory or its cluster was made with: the message has both. */
   | "SHARDS_MISMATCH"
   /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */

@@ -1,6 +1,8 @@
+import type { SignalLedger, SignalSchema } from "@tidemark/signals";
 import type { Log } from "@tidemark/wal";
 import type { Running, RegionParts } from "./engine.ts";
 import type { RegionHealth } from "./health.ts";
+import { toHex } from "./hex.ts";
 
 /** What health is drawn from. */
 export interface HealthSources {
@@ -44,6 +46,7 @@ export function drawHealth({ parts, running, closed, problem, refused }: HealthS
     forks: counts?.forks ?? 0,
     conflicts: counts?.conflicts ?? 0,
     unknownOps: counts?.unknown ?? 0,
+    signals: signalsOf(options.schema, running?.ledgers ?? []),
     unhidesPending: counts?.unhidesPending ?? 0,
     walSegments: closed ? 0 : wal.segmentCount(),
     durableLsn: {
@@ -55,6 +58,22 @@ export function drawHealth({ parts, running, closed, problem, refused }: HealthS
       bytes: sum([...signals, ...sessions], ({ queue }) => queue.bytes),
     },
     replication,
+  };
+}
+
+function signalsOf(
+  schema: SignalSchema | undefined,
+  ledgers: readonly SignalLedger[],
+): RegionHealth["signals"] {
+  const stats = ledgers.map((ledger) => ledger.stats());
+  const sum = (count: "entities" | "folded" | "unfolded" | "conflicts"): number =>
+    stats.reduce((total, each) => total + each[count], 0);
+  return {
+    ...(schema === undefined ? {} : { schema: toHex(schema.digest) }),
+    entities: sum("entities"),
+    folded: sum("folded"),
+    unfolded: sum("unfolded"),
+    conflicts: sum("conflicts"),
   };
 }
 

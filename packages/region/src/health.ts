@@ -22,6 +22,17 @@ export interface RegionHealth {
   readonly conflicts: number;
   /** Operations kept for a version that can fold them. */
   readonly unknownOps: number;
+  readonly signals: {
+    /** The digest of the schema, 64 hexadecimal digits; absent without one. */
+    readonly schema?: string;
+    /** Entities in the ledger. */
+    readonly entities: number;
+    /** Contributions in it, and those that the schema does not name: they are kept for one that does. */
+    readonly folded: number;
+    readonly unfolded: number;
+    /** Operations without a session that were used for two requests. */
+    readonly conflicts: number;
+  };
   /** Unhides that wait for stability. */
   readonly unhidesPending: number;
   readonly walSegments: number;

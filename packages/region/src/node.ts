@@ -35,7 +35,9 @@ export function nodePlatform(): RegionPlatform {
  * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`.
  * @throws WalError `WAL_LOCKED` if another process has the directory open.
  */
-export function openRegion(options: RegionOptions): Promise<Region> {
+export function openRegion<Signal extends string = string>(
+  options: RegionOptions<Signal>,
+): Promise<Region<Signal>> {
   return openRegionOn(options, nodePlatform());
 }
 

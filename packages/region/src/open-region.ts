@@ -50,7 +50,10 @@ interface Identity {
  * @throws WalError `WAL_LOCKED` with the holder.
  * @throws `TypeError` or `RangeError` for options that contradict each other.
  */
-export async function openRegion(options: RegionOptions, platform: RegionPlatform): Promise<Region> {
+export async function openRegion<Signal extends string = string>(
+  options: RegionOptions<Signal>,
+  platform: RegionPlatform,
+): Promise<Region<Signal>> {
   const { dir, logger } = options;
   const { fs, hasher } = platform;
   const identity = identityOf(options);
@@ -146,7 +149,8 @@ export async function openRegion(options: RegionOptions, platform: RegionPlatfor
       });
     }
     engine.opened();
-    return new RegionHandle(engine);
+    // The handle takes any name; its schema is the one of the options.
+    return new RegionHandle(engine) as Region as Region<Signal>;
   } catch (error) {
     await closeClock?.().catch(() => undefined);
     await wal.close().catch(() => undefined);

@@ -1,5 +1,6 @@
 import type { Hasher } from "@tidemark/core";
 import type { ReplicationLimits } from "@tidemark/replication";
+import type { SignalSchema } from "@tidemark/signals";
 import type { Transport } from "@tidemark/transport";
 import type { Durability, Timers, WalFs } from "@tidemark/wal";
 import type { Diagnostics } from "./diagnostics.ts";
@@ -29,7 +30,7 @@ export interface RegionLogger {
 }
 
 /** How a region is opened. */
-export interface RegionOptions {
+export interface RegionOptions<Signal extends string = string> {
   /** This region's name in `members`. Left out with `members`. */
   readonly name?: string;
   /** Every region of the cluster, the same list everywhere. Without it the region is 0, alone. */
@@ -45,6 +46,11 @@ export interface RegionOptions {
    * a cluster, the same in every region. @defaultValue what the directory or the cluster has, 1 in a new cluster
    */
   readonly shards?: number;
+  /**
+   * The signals of the application, the same in every region. Without one a session's signals decay by half in 7 days,
+   * and there is no ledger. Another one than the last time folds the logs anew. @defaultValue none
+   */
+  readonly schema?: SignalSchema<Signal>;
   /** A follower serves reads, refuses every write with `READ_ONLY`, and acknowledges like any member. @defaultValue "member" */
   readonly role?: "member" | "follower";
   /** 32 bytes that every member holds: frames, cursors and tickets are authenticated with it. */

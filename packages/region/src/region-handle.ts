@@ -7,13 +7,16 @@ import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { toHex } from "./hex.ts";
 import type { Certificate, Region, ResumeOptions, Sessions, Users } from "./region.ts";
+import type { RegionSignals } from "./region-signals.ts";
 import { SessionHandle } from "./session-handle.ts";
+import { SignalsHandle } from "./signals-handle.ts";
 import { UserHandle } from "./user-handle.ts";
 
 /** What {@link openRegion} hands out. */
 export class RegionHandle implements Region {
   readonly sessions: Sessions;
   readonly users: Users;
+  readonly signals: RegionSignals;
   readonly #engine: RegionEngine;
 
   constructor(engine: RegionEngine) {
@@ -29,6 +32,7 @@ export class RegionHandle implements Region {
       get: (id) => (engine.fold.sessions.has(id) ? new SessionHandle(engine, id) : undefined),
       resume: async (id, options) => engine.resumeSession(id, options.cursor.toString(), options),
     };
+    this.signals = new SignalsHandle(engine);
     this.users = {
       get: (user) => new UserHandle(engine, user),
       resume: async (user, options) => engine.resumeUser(user, options.ticket.toString(), options),

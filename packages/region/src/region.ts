@@ -3,6 +3,7 @@ import type { Cursor, MergeFilter, SessionChange, SessionState, Ticket } from "@
 import type { SessionProgress } from "@tidemark/session-bridge";
 import type { MembersOption, RegionMembers } from "./members.ts";
 import type { RegionHealth } from "./health.ts";
+import type { RegionSignals, SignalOptions } from "./region-signals.ts";
 import type { RegionMetrics } from "./metrics.ts";
 
 /** How far a write must have travelled before its promise resolves. */
@@ -44,12 +45,6 @@ export interface OperationPosition {
   readonly seqno: number;
 }
 
-/** Options of a signal. */
-export interface SignalOptions extends WriteOptions {
-  /** When it happened, Unix milliseconds. @defaultValue now */
-  readonly eventTimeMs?: number;
-}
-
 /** Options of an annotation. */
 export interface AnnotateOptions extends WriteOptions {
   /** The entity the text is about; without it the session. */
@@ -57,11 +52,11 @@ export interface AnnotateOptions extends WriteOptions {
 }
 
 /** A session as an agent works with it. Every call takes effect in this region and travels from here. */
-export interface Session {
+export interface Session<Signal extends string = string> {
   readonly id: string;
-  readonly user: User;
+  readonly user: User<Signal>;
   /** A preference signal: `weight` is below 2^40 in magnitude, else `INVALID_WEIGHT`. */
-  signal(entity: string, signal: string, weight: number, options?: SignalOptions): Promise<WriteResult>;
+  signal(entity: string, signal: Signal, weight: number, options?: SignalOptions): Promise<WriteResult>;
   /** A preference hint: the last value of a key wins. */
   prefer(key: string, value: string, options?: WriteOptions): Promise<WriteResult>;
   annotate(text: string, options?: AnnotateOptions): Promise<WriteResult>;
@@ -82,7 +77,7 @@ export interface Session {
    *
    * @throws SessionError `SESSION_EXISTS`, `SESSION_TOO_LARGE` beyond what one operation carries (2 MiB).
    */
-  fork(options?: ForkOptions): Promise<Session>;
+  fork(options?: ForkOptions): Promise<Session<Signal>>;
   /** No further write is accepted where the close is known. */
   close(options?: WriteOptions): Promise<WriteResult>;
   /** Everything applied here, as plain data. */
@@ -137,7 +132,7 @@ export interface MergeOptions extends ForkOptions {
 }
 
 /** A user, across all sessions. */
-export interface User {
+export interface User<Signal extends string = string> {
   readonly id: string;
   /** Items hidden, muted or blocked, sorted by their UTF-8 bytes. */
   hidden(): string[];
@@ -148,7 +143,7 @@ export interface User {
   /** Ids of the user's sessions in order of the id. */
   sessions(options?: SessionsOptions): string[];
   /** The session of that id; started if it is new and `start` is given. */
-  session(id: string, start?: StartOptions): Promise<Session>;
+  session(id: string, start?: StartOptions): Promise<Session<Signal>>;
   /** Everything the user's device has seen, to be presented in any region. */
   ticket(): Ticket;
 }
@@ -171,34 +166,34 @@ export interface ResumeOptions {
 }
 
 /** A region's sessions. */
-export interface Sessions {
+export interface Sessions<Signal extends string = string> {
   /**
    * Starts a session; the id is minted unless given.
    *
    * @throws SessionError `SESSION_EXISTS` if the id is taken, unless this is a retry of the same operation.
    */
-  start(options: StartOptions & { readonly id?: string; readonly user: string }): Promise<Session>;
+  start(options: StartOptions & { readonly id?: string; readonly user: string }): Promise<Session<Signal>>;
   /**
    * A new session that begins with what is known here of two sessions of one user: what both were made of counts once.
    *
    * @throws SessionError `SESSION_USERS_DIFFER`, `SESSION_STATES_CROSSED` where each carries something of a third
    * session that the other lacks, `SESSION_UNKNOWN`, `SESSION_EXISTS`, `SESSION_TOO_LARGE`.
    */
-  merge(one: string, other: string, options?: MergeOptions): Promise<Session>;
+  merge(one: string, other: string, options?: MergeOptions): Promise<Session<Signal>>;
   /** The session, if anything of it has been applied here. */
-  get(id: string): Session | undefined;
+  get(id: string): Session<Signal> | undefined;
   /**
    * Waits until this region covers the cursor: at least what its bearer had seen, or a typed refusal.
    *
    * @throws RegionError `NOT_YET_VISIBLE` with what is missing when the deadline passes, `POSITION_UNKNOWN`.
    * @throws SessionError `SESSION_UNKNOWN` if the cursor covers nothing and nothing of the session is known here; `CURSOR_*` for a token that is malformed, foreign, forged or of another session.
    */
-  resume(id: string, options: ResumeOptions & { readonly cursor: Cursor | string }): Promise<Session>;
+  resume(id: string, options: ResumeOptions & { readonly cursor: Cursor | string }): Promise<Session<Signal>>;
 }
 
 /** A region's users. */
-export interface Users {
-  get(user: string): User;
+export interface Users<Signal extends string = string> {
+  get(user: string): User<Signal>;
   /**
    * Hands in a ticket: its operations are applied here at once, also while the region they came from
    * cannot be reached, and what lies below them is waited for.
@@ -207,16 +202,18 @@ export interface Users {
    *
    * @throws RegionError `NOT_YET_VISIBLE`, `POSITION_UNKNOWN`. @throws SessionError `TICKET_*`.
    */
-  resume(user: string, options: ResumeOptions & { readonly ticket: Ticket | string }): Promise<User>;
+  resume(user: string, options: ResumeOptions & { readonly ticket: Ticket | string }): Promise<User<Signal>>;
 }
 
 /** One member of a cluster, opened in this process. */
-export interface Region {
+export interface Region<Signal extends string = string> {
   readonly name: string;
   readonly id: RegionId;
   readonly role: "member" | "follower";
-  readonly sessions: Sessions;
-  readonly users: Users;
+  readonly sessions: Sessions<Signal>;
+  readonly users: Users<Signal>;
+  /** The ledger of signals; see `schema`. */
+  readonly signals: RegionSignals<Signal>;
   /**
    * Waits until this region has reached the head of every other member.
    *

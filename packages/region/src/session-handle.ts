@@ -7,11 +7,11 @@ import type {
   ForkOptions,
   Session,
   SessionSync,
-  SignalOptions,
   User,
   WriteOptions,
   WriteResult,
 } from "./region.ts";
+import type { SignalOptions } from "./region-signals.ts";
 
 /** A session bound to the region it was obtained from. */
 export class SessionHandle implements Session {
@@ -29,7 +29,9 @@ export class SessionHandle implements Session {
 
   signal(entity: string, signal: string, weight: number, options: SignalOptions = {}): Promise<WriteResult> {
     const eventTimeMs = options.eventTimeMs ?? this.#engine.now();
-    return this.#write({ kind: "signal", entity, signal, weight, eventTimeMs }, options);
+    const { propensity } = options;
+    const request = { kind: "signal", entity, signal, weight, eventTimeMs } as const;
+    return this.#write(propensity === undefined ? request : { ...request, propensity }, options);
   }
 
   prefer(key: string, value: string, options: WriteOptions = {}): Promise<WriteResult> {

@@ -28,6 +28,11 @@ export class SlotMap {
     return this.router.shardOf(this.router.shards === 1 ? 0 : this.#slotOf(user));
   }
 
+  /** The shard of what is said of an entity outside of any session. */
+  shardOfEntity(entity: string): ShardId {
+    return this.router.shardOf(this.router.shards === 1 ? 0 : this.#slotOf(entity));
+  }
+
   /** A new id for a session of a user. @param random - 16 bytes. */
   mint(user: string, random: Uint8Array): string {
     return mintSessionId(random, this.#slotOf(user));

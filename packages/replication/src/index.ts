@@ -32,7 +32,14 @@ export * from "./request.ts";
 export * from "./retention-policy.ts";
 export * from "./shard-router.ts";
 export * from "./ship-window.ts";
-export { decodeSnapshotBody, encodeSnapshotBody, type LogEnd, type SnapshotBody } from "./snapshot-body.ts";
+export {
+  decodeSnapshotBody,
+  encodeSnapshotBody,
+  type LogEnd,
+  restoreSnapshotBody,
+  type SnapshotBody,
+  takeSnapshot,
+} from "./snapshot-body.ts";
 export { finishInstall, openSnapshot, type CheckpointPlace } from "./snapshot-install.ts";
 export * from "./snapshot-provider.ts";
 export * from "./snapshot-token.ts";

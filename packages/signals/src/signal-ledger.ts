@@ -188,6 +188,19 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     return this.#digest.slotDigest(slot);
   }
 
+  /** The entities of one slot with their digests. */
+  objects(slot: number): { readonly kind: number; readonly id: string; readonly digest: Uint8Array }[] {
+    return this.#digest.objects(slot);
+  }
+
+  /** Forgets everything. */
+  reset(): void {
+    this.#entities.clear();
+    this.#effects.clear();
+    this.#counts = noCounts();
+    this.#digest = this.#emptyDigest();
+  }
+
   /**
    * Everything, in canonical bytes.
    *
@@ -233,11 +246,11 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     if (compareBytes(reader.view(NO_SCHEMA.length), this.schema?.digest ?? NO_SCHEMA) !== 0) {
       throw new SignalError("SCHEMA_DIFFERS", "Cannot restore a ledger that was folded under another schema");
     }
-    this.#clear();
+    this.reset();
     try {
       this.#restore(reader);
     } catch (error) {
-      this.#clear();
+      this.reset();
       throw error;
     }
     for (const entity of this.#entities.values()) this.#digest.touch(entity);
@@ -267,13 +280,6 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
       this.#entities.set(id, entity);
     }
     reader.finish();
-  }
-
-  #clear(): void {
-    this.#entities.clear();
-    this.#effects.clear();
-    this.#counts = noCounts();
-    this.#digest = this.#emptyDigest();
   }
 
   #emptyDigest(): StateDigest {
