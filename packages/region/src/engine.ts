@@ -43,6 +43,7 @@ import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type {
   AckLevel,
   ChangesOptions,
+  CloseOptions,
   ForkOptions,
   ResumeOptions,
   Session,
@@ -215,6 +216,7 @@ export class RegionEngine {
       membershipStore: keeper,
       ...(promised === undefined ? {} : { promised }),
       ...(joinedSince === undefined ? {} : { joinedSince }),
+      ...(options.removeAfterMs === undefined ? {} : { removeAfterMs: options.removeAfterMs }),
       returned: (since) => this.parts.noteReturned(since),
       clusterKeys,
       acceptUnsigned: options.acceptUnsigned ?? false,
@@ -542,12 +544,12 @@ export class RegionEngine {
   }
 
   /** Lets writes under way finish, replicates a last ack, keeps a checkpoint, and releases the directory. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(options);
     return this.#closed;
   }
 
-  async #close(): Promise<void> {
+  async #close({ leave = false, timeoutMs = REGION_DEFAULTS.leaveTimeoutMs }: CloseOptions): Promise<void> {
     const { wal, closeClock, name, options } = this.parts;
     this.#closing.abort(closedError(name));
     await this.#joining;
@@ -556,6 +558,7 @@ export class RegionEngine {
     // Whatever fails, the directory is released and the first failure is told.
     const steps = [
       async () => running?.keeper.close(),
+      async () => (leave ? this.#leave(running?.replication, timeoutMs) : undefined),
       async () => running?.replication.close(),
       async () => this.#noting,
       async () => {
@@ -576,6 +579,15 @@ export class RegionEngine {
     this.#listeners.clear();
     this.emitter.emit("tidemark:region.closed", () => ({}));
     if (failure !== undefined) throw failure.error;
+  }
+
+  async #leave(replication: Replication | undefined, timeoutMs: number): Promise<void> {
+    if (replication?.fence.stage === "removed" || (await replication?.leave({ timeoutMs })) === true) return;
+    throw new RegionError(
+      "LEAVE_FAILED",
+      `Cannot retire the region ${this.parts.name} within ${timeoutMs} ms: not every member that is there holds its records, or too few agreed; it was closed, open it and try again, or remove it with setMembers in another`,
+      { retryable: true },
+    );
   }
 
   /** What a write needs. @throws RegionError when this region may not write now, which is counted. */

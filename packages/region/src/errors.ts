@@ -17,6 +17,8 @@ export type RegionErrorCode =
   | "MEMBERSHIP_REFUSED"
   /** This region was away for too long: it ships what it has, then takes the state of a member; wait with `ready()`. */
   | "REGION_FENCED"
+  /** The region was closed and is a member still: it could not drain, or too few members agreed. */
+  | "LEAVE_FAILED"
   /** This region is no member any more, and everything it wrote is at one: use another. */
   | "REGION_REMOVED"
   /** The region was opened without a schema of signals. */

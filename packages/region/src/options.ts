@@ -64,6 +64,12 @@ export interface RegionOptions<Signal extends string = string> {
    * and is the only one that a directory in memory accepts. @defaultValue "always"
    */
   readonly durability?: Durability | "none";
+  /**
+   * Members that nobody has heard of for so many milliseconds are removed, when all others agree and these are more than
+   * half of the list: of two members never. Give it to all of them; a day is a good value where processes come and go.
+   * @defaultValue never
+   */
+  readonly removeAfterMs?: number;
   /** Lifetime of a ticket, in milliseconds. @defaultValue 7 days */
   readonly ticketMs?: number;
   readonly logger?: RegionLogger;
@@ -103,6 +109,8 @@ export const REGION_DEFAULTS: {
   /** How long `resume`, `ready` and `synced` wait, and a write for its `ack`. */
   readonly resumeTimeoutMs: number;
   readonly ackTimeoutMs: number;
+  /** How long `close({ leave: true })` may take to drain and to be agreed to. */
+  readonly leaveTimeoutMs: number;
 } = {
   queueBytesMax: 16 * 1024 * 1024,
   queueRecordsMax: 65_536,
@@ -119,6 +127,7 @@ export const REGION_DEFAULTS: {
   clockLeadMs: 2_000,
   resumeTimeoutMs: 10_000,
   ackTimeoutMs: 10_000,
+  leaveTimeoutMs: 10_000,
 };
 
 /** The limits of replication as a region sets them. */

@@ -6,7 +6,7 @@ import type { MembersOption, RegionMembers } from "./members.ts";
 import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { toHex } from "./hex.ts";
-import type { Certificate, Region, ResumeOptions, Sessions, Users } from "./region.ts";
+import type { Certificate, CloseOptions, Region, ResumeOptions, Sessions, Users } from "./region.ts";
 import type { RegionSignals } from "./region-signals.ts";
 import { SessionHandle } from "./session-handle.ts";
 import { SignalsHandle } from "./signals-handle.ts";
@@ -87,8 +87,8 @@ export class RegionHandle implements Region {
     return this.#engine.onChange(listener);
   }
 
-  close(): Promise<void> {
-    return this.#engine.close();
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.#engine.close(options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

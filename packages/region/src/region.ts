@@ -242,9 +242,23 @@ export interface Region<Signal extends string = string> {
   certificate(): Certificate;
   /** Called for each operation applied here, before the write that caused it resolves. Keep it short. */
   onChange(listener: (change: SessionChange) => void): () => void;
-  /** Flushes, acknowledges and releases. Idempotent. The transport is the caller's to close. */
-  close(): Promise<void>;
+  /**
+   * Flushes, acknowledges and releases. Idempotent. The transport is the caller's to close.
+   *
+   * With `leave` the region first ships what only it has, then retires: the others go on without it.
+   *
+   * @throws RegionError `LEAVE_FAILED` when it was closed and is a member still.
+   */
+  close(options?: CloseOptions): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** How a region is closed. */
+export interface CloseOptions {
+  /** Retires the region: it is no member afterwards. @defaultValue false */
+  readonly leave?: boolean;
+  /** How long leaving may take, in milliseconds. @defaultValue 10,000 */
+  readonly timeoutMs?: number;
 }
 
 /** The state digest at a vector. */

@@ -256,3 +256,56 @@ test("RGN-1 a region alone becomes the first of a cluster: what it has is there,
   await expect(openRegion({ dir: "data" }, platform)).rejects.toMatchObject({ code: "REGION_FOREIGN_DIR" });
   expect((await cluster.open("us-east")).members().version).toBe(1);
 });
+
+test("REP-7 close({ leave: true }) ships what only this region has, then the others go on without it", async () => {
+  const { cluster, loggers } = await quick("us-east", "eu-west", "ap-south");
+  await using _ = cluster;
+  const [east, south] = [cluster.region("us-east"), cluster.region("ap-south")];
+  const session = await south.sessions.start({ user: "ada", agent: "scout" });
+  const [hide] = await Promise.all([session.hide("book"), south.close({ leave: true, timeoutMs: 60_000 })]);
+  expect(hide.outcome).toBe("applied");
+  await loggers.get("us-east")!.said(IN_FORCE);
+  expect(east.members()).toEqual({
+    version: 2,
+    regions: { "us-east": 1, "eu-west": 2 },
+    removed: [{ name: "ap-south", id: 3, version: 2 }],
+  });
+  expect(east.users.get("ada").hidden()).toEqual(["book"]);
+  expect((await east.sessions.get(session.id)!.unhide("book", { ack: "all", timeoutMs: 60_000 })).ack).toBe(
+    "all",
+  );
+  expect(await json(cluster.disk("ap-south"), "members.json")).toMatchObject({ version: 2 });
+  // Cut off it cannot: it says so, is closed, and is a member still.
+  cluster.network.cut("us-east", "eu-west");
+  const west = cluster.region("eu-west");
+  await expect(west.close({ leave: true, timeoutMs: 2_000 })).rejects.toMatchObject({
+    name: "RegionError",
+    code: "LEAVE_FAILED",
+    retryable: true,
+  });
+  expect(west.health().status).toBe("closed");
+  expect(east.members().version).toBe(2);
+  await cluster.kill("eu-west");
+});
+
+test("REP-7 removeAfterMs: a region nobody hears of is given up by the others, and comes back fenced", async () => {
+  const cluster = new Cluster(["us-east", "eu-west", "ap-south"]);
+  await using _ = cluster;
+  cluster.timers = timersOf(20);
+  const logger = listening();
+  const how = { logger, removeAfterMs: 8_000 };
+  for (const name of ["us-east", "eu-west", "ap-south"])
+    await cluster.open(name, { ...how, bootstrap: name === "us-east" });
+  await cluster.region("ap-south").ready({ timeoutMs: 20_000 });
+  const session = await cluster.region("ap-south").sessions.start({ user: "ada", agent: "scout" });
+  await cluster.converged();
+  await cluster.kill("ap-south");
+  await logger.said("silent for too long were removed");
+  const east = cluster.region("us-east");
+  expect(east.members().removed).toEqual([{ name: "ap-south", id: 3, version: 2 }]);
+  expect((await east.sessions.get(session.id)!.annotate("on", { ack: "all", timeoutMs: 60_000 })).ack).toBe(
+    "all",
+  );
+  const again = await cluster.open("ap-south", how);
+  await expect(again.ready({ timeoutMs: 20_000 })).rejects.toMatchObject({ code: "REGION_REMOVED" });
+});

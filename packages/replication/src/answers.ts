@@ -9,7 +9,8 @@ import type { ReplicationLogger } from "./logger.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
 import { encodeReply, SNAPSHOT_REPLY_OVERHEAD_BYTES, type Refusal, type Reply } from "./reply.ts";
 import { decodeSnapshotToken, type SnapshotPart, type SnapshotToken } from "./snapshot-token.ts";
-import { decodeRequest, REQUEST_KIND, type Request } from "./request.ts";
+import type { Membership } from "./membership.ts";
+import { decodeRequest, REQUEST_KIND, type ProposalPhase, type Request } from "./request.ts";
 
 /** What questions are answered from. */
 export interface AnswersOptions {
@@ -41,6 +42,8 @@ export interface AnswersOptions {
   /** The sealed table of user keys: the same bytes until it changes; absent where nothing is encrypted. */
   readonly keys: (() => Uint8Array) | undefined;
   readonly hasher: Hasher;
+  /** A proposal of another list: `undefined` agrees. */
+  readonly propose: (region: RegionId, phase: ProposalPhase, list: Membership) => Promise<number | undefined>;
   readonly logger: ReplicationLogger;
 }
 
@@ -88,6 +91,10 @@ export class Answers {
       }
       case "keys":
         return this.#keys(request);
+      case "propose": {
+        const other = await this.#options.propose(frame.region, request.phase, request.list);
+        return other === undefined ? { kind: "propose" } : refuse(request, "not-agreed", other);
+      }
       case "relay":
         return this.#relay(frame.region, request);
       default:

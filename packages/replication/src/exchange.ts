@@ -47,6 +47,8 @@ export class Exchange {
   readonly #underWay: Map<RegionId, { readonly done: Promise<void>; readonly abort: AbortController }> =
     new Map();
 
+  /** Why a peer's later list was not taken, the last time. */
+  readonly #unlearned: Map<RegionId, string> = new Map();
   /** When each peer was last asked for its list. */
   readonly #learnedFrom: Map<RegionId, number> = new Map();
 
@@ -185,8 +187,11 @@ export class Exchange {
       await membership.take(reply.membership);
     };
     learn().catch((error: unknown) => {
-      if (!link.signal.aborted)
-        logger.warn({ peer: region, err: error }, "A peer's later list of members was not taken");
+      const why = (error as Error).message;
+      // Once a reason, not once an ack.
+      if (link.signal.aborted || this.#unlearned.get(region) === why) return;
+      this.#unlearned.set(region, why);
+      logger.warn({ peer: region, err: error }, "A peer's later list of members was not taken");
     });
   }
 

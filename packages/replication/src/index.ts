@@ -24,6 +24,7 @@ export * from "./poison.ts";
 export type { ForkEvidence } from "./receiver.ts";
 export * from "./reconciliation-plan.ts";
 export { ReconciliationEngine, type ReconciliationTarget } from "./reconciliation.ts";
+export * from "./removal.ts";
 export * from "./replicated.ts";
 export * from "./replication-state.ts";
 export * from "./replication.ts";

@@ -14,7 +14,10 @@ export interface MembershipPromise {
 
 /** Keeps on disk what must not be forgotten about lists of members. */
 export interface MembershipStore {
-  /** Before a list comes into force. What it throws keeps the list from it. */
+  /**
+   * Before a list comes into force, and with it a promise of its version or below is decided. What it throws keeps the
+   * list from it.
+   */
   keep(list: Membership): Promise<void>;
   /** Before a proposal is agreed to; `undefined` takes it back. */
   promise(promise: MembershipPromise | undefined): Promise<void>;
@@ -80,6 +83,14 @@ export class MembershipInForce {
     });
   }
 
+  /** Whether a list may be promised: no other one of its version was, nor any later one. */
+  mayPromise(list: Membership): boolean {
+    if (list.version <= this.#list.version) return false;
+    if (this.#promised === undefined || list.version > this.#promised.version) return true;
+    const digest = membershipDigest(this.#options.hasher, list);
+    return samePromise(this.#promised, { version: list.version, digest });
+  }
+
   /** Promises to take no list below a proposal, and of its version no other one: on disk first. */
   async promise(list: Membership): Promise<void> {
     const promise = { version: list.version, digest: membershipDigest(this.#options.hasher, list) };
@@ -105,13 +116,9 @@ export class MembershipInForce {
   }
 
   #requireUnpromised(list: Membership): void {
-    if (this.#promised === undefined || list.version > this.#promised.version) return;
-    const digest = membershipDigest(this.#options.hasher, list);
-    if (samePromise(this.#promised, { version: list.version, digest })) return;
-    throw refused(
-      list,
-      `version ${this.#promised.version} was promised to another one: write it with a version above that`,
-    );
+    if (this.mayPromise(list)) return;
+    const { version } = this.#promised as MembershipPromise;
+    throw refused(list, `version ${version} was promised to another one: write it with a version above that`);
   }
 }
 

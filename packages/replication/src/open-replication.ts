@@ -2,6 +2,7 @@ import { formatLogId, shardId, type Channel } from "@tidemark/core";
 import type { Checkpoint } from "@tidemark/wal";
 import { encodeAck, type Ack } from "./ack.ts";
 import { AckSchedule } from "./ack-schedule.ts";
+import { Agreement } from "./agreement.ts";
 import { Answers } from "./answers.ts";
 import { Applier } from "./applier.ts";
 import { ClusterView } from "./cluster-view.ts";
@@ -135,6 +136,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     send: async () => {
       if (peers.size === 0) return;
       exchange.withAll("unanswered");
+      agreement.check();
       try {
         await link.publish(ackSubject(self), "ack", [encodeAck(currentAck())]);
         counts.acksSent += 1;
@@ -287,6 +289,18 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     ack: currentAck,
     heard,
   });
+  const agreement = new Agreement({
+    self,
+    membership,
+    peers,
+    wal,
+    link,
+    timers,
+    logger,
+    peerSilentMs: limits.peerSilentMs,
+    removeAfterMs: options.removeAfterMs,
+    fenced: () => fence.closed,
+  });
   const answers = new Answers({
     codec,
     wal,
@@ -300,7 +314,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
       const bytesMax = Math.floor(transport.capabilities.frameBytesMax / 2);
       return digestDetails(channels, { slots, detail }, { replayed: convergence.replayed, bytesMax });
     },
-    snapshot: async (token) => (replication.joining ? undefined : provider.part(token)),
+    snapshot: async (token) => (replication.joining || fence.closed ? undefined : provider.part(token)),
+    propose: (region, phase, list) => agreement.answer(region, phase, list),
     told: (region, theirDigest, ack, schema) => void exchange.told(region, theirDigest, ack, schema),
     schema: options.schema,
     relay: role === "follower" ? undefined : options.relay,
@@ -385,8 +400,10 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     role,
     freshDirectory,
     hasher,
+    timers,
     membership,
     fence,
+    agreement,
     channels,
     state,
     stability,

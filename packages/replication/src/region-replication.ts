@@ -7,8 +7,9 @@ import {
   type RegionId,
   type ShardId,
 } from "@tidemark/core";
-import type { Checkpoint, Vector } from "@tidemark/wal";
+import type { Checkpoint, Timers, Vector } from "@tidemark/wal";
 import type { AckSchedule } from "./ack-schedule.ts";
+import type { Agreement } from "./agreement.ts";
 import type { Applier } from "./applier.ts";
 import type { Certificate } from "./certificate.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -46,6 +47,8 @@ export interface RegionReplicationParts {
   readonly hasher: Hasher;
   readonly membership: MembershipInForce;
   readonly fence: Fence;
+  readonly agreement: Agreement;
+  readonly timers: Timers;
   readonly channels: ReadonlyMap<Channel, Replicated>;
   readonly state: ReplicationState;
   readonly stability: Stability;
@@ -201,6 +204,13 @@ export class RegionReplication implements Replication {
     return this.#parts.fence.state;
   }
 
+  async leave({ timeoutMs }: { readonly timeoutMs: number }): Promise<boolean> {
+    const { agreement, timers, waits } = this.#parts;
+    const deadline = timers.now() + timeoutMs;
+    if (!(await waits.until(() => agreement.drained(), { timeoutMs }))) return false;
+    return agreement.leave(Math.max(0, deadline - timers.now()));
+  }
+
   requireServing(): void {
     this.#parts.fence.requireOpen();
   }
@@ -316,31 +326,16 @@ export class RegionReplication implements Replication {
     leave?: boolean;
     timeoutMs?: number;
   }): Promise<void> {
-    const {
-      acks,
-      stopStatus,
-      repair,
-      shippers,
-      receiver,
-      link,
-      exchange,
-      applier,
-      waits,
-      ownLogs,
-      stability,
-    } = this.#parts;
-    if (leave) {
-      const own = ownLogs.open();
-      const drained = (): boolean => own.every(({ id, durable }) => stability.ackedByAll(id) >= durable.lsn);
-      await waits.until(drained, { timeoutMs });
-    }
+    const { acks, stopStatus, repair, shippers, receiver, link, exchange, applier, waits, agreement } =
+      this.#parts;
+    if (leave) await this.leave({ timeoutMs });
     waits.fail(closed());
     await acks.close();
     stopStatus();
     const shipping = [...shippers.values()].map((shipper) => shipper.close());
     const repairing = repair.close();
     await link.close();
-    await Promise.all([...shipping, repairing, exchange.close()]);
+    await Promise.all([...shipping, repairing, exchange.close(), agreement.close()]);
     await this.#parts.convergence.close();
     await this.#parts.transfer.close();
     this.#parts.provider.close();

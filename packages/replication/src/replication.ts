@@ -29,6 +29,11 @@ export interface OpenReplicationOptions {
   readonly promised?: MembershipPromise;
   /** The version of the list with which this directory came to the cluster. @defaultValue that of `membership` */
   readonly joinedSince?: number;
+  /**
+   * Members that nobody was heard of for so long are removed, if all others agree and are more than half of the list;
+   * of two members never. Give it to all of them. @defaultValue never
+   */
+  readonly removeAfterMs?: number;
   /** Notes for good that a region that was removed is back, as a member since this version. */
   readonly returned?: (since: number) => Promise<void>;
   /** The list gives slots to other shards than in the last run: new epochs are opened. @defaultValue false */
@@ -194,9 +199,15 @@ export interface Replication {
   synced(options: WaitOptions): Promise<boolean>;
   /** Replaces the cluster keys, between two frames. */
   rotateKeys(keys: FrameKeys): void;
+  /**
+   * Waits until every member that is there holds all own records, then agrees with them on a list without this region.
+   *
+   * @returns false when that was not reached in time: this region is a member still, and may try again.
+   */
+  leave(options: { readonly timeoutMs: number }): Promise<boolean>;
   health(): ReplicationHealth;
   metrics(): ReplicationMetrics;
-  /** Sends a last ack, settles every wait, leaves nothing running; idempotent. `leave` first waits until all own records are at every member. */
+  /** Sends a last ack, settles every wait, leaves nothing running; idempotent. See {@link Replication.leave}. */
   close(options?: { readonly leave?: boolean; readonly timeoutMs?: number }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -16,13 +16,14 @@ export const SNAPSHOT_REPLY_OVERHEAD_BYTES: number = RANGE_REPLY_OVERHEAD_BYTES 
 const STATE_DIGEST_BYTES = 32;
 
 /** Why a peer does not answer with what was asked. */
-export type Refusal = "not-held" | "trimmed" | "unsupported" | "not-a-member" | "not-writing";
+export type Refusal = "not-held" | "trimmed" | "unsupported" | "not-a-member" | "not-writing" | "not-agreed";
 const REFUSAL_CODE: { readonly [refusal in Refusal]: number } = {
   "not-held": 1,
   trimmed: 2,
   unsupported: 3,
   "not-a-member": 4,
   "not-writing": 5,
+  "not-agreed": 6,
 };
 const REFUSAL_OF = new Map<number, Refusal>(
   (Object.keys(REFUSAL_CODE) as Refusal[]).map((refusal) => [REFUSAL_CODE[refusal], refusal]),
@@ -51,6 +52,8 @@ export type Reply =
   | { readonly kind: "membership"; readonly membership: Membership }
   /** All of the records are durable and applied at the one who was asked. */
   | { readonly kind: "relay" }
+  /** Agreed, or heard. */
+  | { readonly kind: "propose" }
   | { readonly kind: "refused"; readonly of: number; readonly refusal: Refusal; readonly first: number };
 
 /**
@@ -65,9 +68,10 @@ export type Reply =
  * | 5 | keys | as 4, of the table of user keys |
  * | 6 | membership | the list, canonical |
  * | 7 | relay | nothing: the records are durable there |
+ * | 8 | propose | nothing: agreed, or heard |
  *
- * Another status is a refusal (1 not held, 2 trimmed, 3 unsupported, 4 not a member, 5 does not write now) and a varint: the
- * first LSN still held, or 0.
+ * Another status is a refusal (1 not held, 2 trimmed, 3 unsupported, 4 not a member, 5 does not write now, 6 does not agree) and a varint: the
+ * first LSN still held, for 6 the version of a list that was promised instead, or 0.
  */
 export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
   const bulk = reply.kind === "range" ? reply.batches : "part" in reply ? reply.part.bytes : undefined;
@@ -106,6 +110,7 @@ export function encodeReply(nonce: Uint8Array, reply: Reply): Uint8Array {
       writer.raw(encodeMembership(reply.membership));
       break;
     case "relay":
+    case "propose":
       break;
   }
   return writer.take();
@@ -155,6 +160,8 @@ function readReply(reader: ByteReader): Reply {
       return { kind: "membership", membership: decodeMembership(reader.view(reader.remaining)) };
     case REQUEST_KIND.relay:
       return { kind: "relay" };
+    case REQUEST_KIND.propose:
+      return { kind: "propose" };
     default:
       return reader.fail(`Cannot read a reply of kind ${kind}`);
   }

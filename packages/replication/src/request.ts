@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter, type LogId } from "@tidemark/core";
 import { readAck, writeAck, type Ack } from "./ack.ts";
 import { decoding } from "./decoding.ts";
 import { readDigestDetail, writeDigestDetail, type DigestDetail } from "./digest-parts.ts";
+import { decodeMembership, encodeMembership, type Membership } from "./membership.ts";
 import { readLogId, writeLogId } from "./log-id-codec.ts";
 import { SLOT_COUNT } from "./shard-router.ts";
 import { readSchemaDigest, writeSchemaDigest } from "./schema-digest.ts";
@@ -24,6 +25,7 @@ export const REQUEST_KIND = {
   keys: 5,
   membership: 6,
   relay: 7,
+  propose: 8,
 } as const;
 
 /** A question to one peer. */
@@ -47,7 +49,13 @@ export type Request =
   /** The list of members: the one question a region without a cluster may ask. */
   | { readonly kind: "membership" }
   /** Sealed operations that the asker may not write: put them into a log of yours, unless you have them. */
-  | { readonly kind: "relay"; readonly records: readonly Uint8Array[] };
+  | { readonly kind: "relay"; readonly records: readonly Uint8Array[] }
+  /** Agree to another list of members; or it was agreed on, or is taken back. */
+  | { readonly kind: "propose"; readonly phase: ProposalPhase; readonly list: Membership };
+
+/** How far a proposal is. */
+export type ProposalPhase = "asked" | "decided" | "withdrawn";
+const PHASES: readonly ProposalPhase[] = ["asked", "decided", "withdrawn"];
 
 /**
  * The body of a request frame: nonce 8, kind u8, then by kind:
@@ -61,6 +69,7 @@ export type Request =
  * | 5 | keys | varint count, 0 or 1, then a resume token `bytes`, at most 64 |
  * | 6 | membership | |
  * | 7 | relay | varint count, then records `bytes`, each 1 byte to 2 MiB |
+ * | 8 | propose | phase u8 (1 asked, 2 decided, 3 withdrawn), member list |
  */
 export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
   if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has 8 bytes: ${nonce.length}`);
@@ -95,6 +104,10 @@ export function encodeRequest(nonce: Uint8Array, request: Request): Uint8Array {
     case "relay":
       writer.varint(request.records.length);
       for (const record of request.records) writer.prefixed(record);
+      break;
+    case "propose":
+      writer.u8(PHASES.indexOf(request.phase) + 1);
+      writer.raw(encodeMembership(request.list));
       break;
   }
   return writer.take();
@@ -155,6 +168,11 @@ function readRequest(reader: ByteReader): Request {
         records.push(record.slice());
       }
       return { kind: "relay", records };
+    }
+    case REQUEST_KIND.propose: {
+      const phase = PHASES[reader.u8() - 1];
+      if (phase === undefined) return reader.fail("Cannot read a proposal of this phase");
+      return { kind: "propose", phase, list: decodeMembership(reader.view(reader.remaining)) };
     }
     default:
       return reader.fail(`Cannot read a request of kind ${kind}`);

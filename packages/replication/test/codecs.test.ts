@@ -63,6 +63,17 @@ const anyRequest: fc.Arbitrary<Request> = fc.oneof(
   }),
   fc.constant<Request>({ kind: "membership" }),
   fc.record({
+    kind: fc.constant("propose" as const),
+    phase: fc.constantFrom("asked" as const, "decided" as const, "withdrawn" as const),
+    list: fc.integer({ min: 1, max: 5 }).map((version) => ({
+      version,
+      regions: new Map([["a", regionId(version)]]),
+      seed: new Uint8Array(16),
+      shards: 1,
+      router: ShardRouter.single(),
+    })),
+  }),
+  fc.record({
     kind: fc.constant("relay" as const),
     records: fc.array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { maxLength: 5 }),
   }),
@@ -102,6 +113,7 @@ const anyReply: fc.Arbitrary<Reply> = fc.oneof(
     }),
   }),
   fc.constant<Reply>({ kind: "relay" }),
+  fc.constant<Reply>({ kind: "propose" }),
   fc.record({
     kind: fc.constant("refused" as const),
     of: fc.nat(255),
@@ -111,6 +123,7 @@ const anyReply: fc.Arbitrary<Reply> = fc.oneof(
       "unsupported" as const,
       "not-a-member" as const,
       "not-writing" as const,
+      "not-agreed" as const,
     ),
     first: fc.maxSafeNat(),
   }),
@@ -383,6 +396,10 @@ const GOLDEN: Record<string, () => Uint8Array> = {
   "v1-reply-refused.bin": () =>
     encodeReply(NONCE, { kind: "refused", of: 1, refusal: "trimmed", first: 300 }),
   "v1-membership.bin": () => encodeMembership(MEMBERSHIP),
+  "v1-request-propose.bin": () => encodeRequest(NONCE, { kind: "propose", phase: "asked", list: CHANGED }),
+  "v1-reply-propose.bin": () => encodeReply(NONCE, { kind: "propose" }),
+  "v1-reply-not-agreed.bin": () =>
+    encodeReply(NONCE, { kind: "refused", of: 8, refusal: "not-agreed", first: 12 }),
   "v1-membership-changed.bin": () => encodeMembership(CHANGED),
   "v1-frame-unsigned.bin": () => codec().seal("sessions", Uint8Array.of(1, 2, 3)),
   "v1-frame-keyed.bin": () => codec({ keys: [KEY] }).seal("ack", Uint8Array.of(1, 2, 3)),
