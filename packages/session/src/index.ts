@@ -1,5 +1,6 @@
 export * from "./admission.ts";
 export type { MergeFilter, MergeItem } from "./carry.ts";
+export * from "./cold-store.ts";
 export * from "./cursor.ts";
 export { EffectIds, formatEffectId, OPERATION_TAG_BYTES } from "./effect-id.ts";
 export * from "./effect-table.ts";

@@ -3,6 +3,8 @@ export interface WalFile {
   size(): Promise<number>;
   /** Reads up to `into.length` bytes and returns how many there were. */
   read(into: Uint8Array, position: number): Promise<number>;
+  /** The same here and now, for whoever cannot wait; a file system may have no such way. */
+  readNow?(into: Uint8Array, position: number): number;
   /** Hands bytes to the page cache, synchronously, and returns how many it took: fewer is a short write. */
   write(bytes: Uint8Array, position: number): number;
   /** The same off the caller's thread. */

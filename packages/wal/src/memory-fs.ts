@@ -219,6 +219,12 @@ export class MemoryFs implements WalFs {
       if (closed || generation !== this.#generation) throw fileError("EBADF", path);
       if (writing && mode === "read") throw fileError("EBADF", path);
     };
+    const read = (into: Uint8Array, position: number): number => {
+      check(false);
+      const view = file.bytes.subarray(position, Math.min(file.length, position + into.length));
+      into.set(view);
+      return view.length;
+    };
     const write = (bytes: Uint8Array, position: number): number => {
       check(true);
       return this.#write(path, file, bytes, position);
@@ -238,12 +244,8 @@ export class MemoryFs implements WalFs {
         check(false);
         return file.length;
       },
-      read: async (into, position) => {
-        check(false);
-        const view = file.bytes.subarray(position, Math.min(file.length, position + into.length));
-        into.set(view);
-        return view.length;
-      },
+      read: async (into, position) => read(into, position),
+      readNow: read,
       write,
       writeAsync: async (bytes, position) => write(bytes, position),
       sync: async () => {

@@ -67,6 +67,7 @@ function nodeFile(descriptor: number): WalFile {
   return {
     size: async () => (await fstat(descriptor)).size,
     read: async (into, position) => (await read(descriptor, into, 0, into.length, position)).bytesRead,
+    readNow: (into, position) => fs.readSync(descriptor, into, 0, into.length, position),
     write: (bytes, position) => fs.writeSync(descriptor, bytes, 0, bytes.length, position),
     writeAsync: async (bytes, position) =>
       (await write(descriptor, bytes, 0, bytes.length, position)).bytesWritten,
