@@ -1,13 +1,22 @@
 import type { UnstableOp } from "./unstable-op.ts";
 
-/** How many bytes of operations are held for a user's tickets, or for a session whose user is not known yet. */
+const NOTHING: ReadonlySet<UnstableOp> = new Set();
+
+/** The operations held for a user's tickets, or for a session whose user is not known yet, and their bytes. */
 export class TicketBytes {
   bytes: number = 0;
   /** Operations that did not fit: while there are any, a ticket is not complete. */
   missing: number = 0;
+  #ops: Set<UnstableOp> | undefined;
 
-  /** Counts an operation, and drops its bytes if there are too many. */
+  /** Those that are not stable, in the order in which they were held. */
+  get ops(): ReadonlySet<UnstableOp> {
+    return this.#ops ?? NOTHING;
+  }
+
+  /** Holds an operation, and drops its bytes if there are too many. */
   add(op: UnstableOp, bytesMax: number): void {
+    (this.#ops ??= new Set()).add(op);
     if (op.bytes === undefined || this.bytes + op.size > bytesMax) {
       op.bytes = undefined;
       this.missing += 1;
@@ -17,6 +26,8 @@ export class TicketBytes {
   }
 
   remove(op: UnstableOp): void {
+    this.#ops?.delete(op);
+    if (this.#ops?.size === 0) this.#ops = undefined;
     if (op.bytes === undefined) this.missing -= 1;
     else this.bytes -= op.size;
   }

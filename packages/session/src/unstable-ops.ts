@@ -1,6 +1,6 @@
 import type { LogId } from "@tidemark/core";
 import type { SessionFold } from "./session-fold.ts";
-import { heldOf, type LogPlace, type UnstableOp } from "./unstable-op.ts";
+import type { LogPlace, UnstableOp } from "./unstable-op.ts";
 
 /** A user's operations above the stability frontier. */
 export interface UnstableOps {
@@ -10,18 +10,18 @@ export interface UnstableOps {
   readonly complete: boolean;
 }
 
-/** Collects them from all of the user's sessions, purged ones included, and from hides in sessions of others. */
+/**
+ * Those of all of the user's sessions, purged ones included, and of hides in sessions of others. It costs what is not
+ * stable, however many sessions the user has.
+ */
 export function unstableOpsOf(fold: SessionFold, user: string): UnstableOps {
   const entry = fold.users.get(user);
   if (entry === undefined) return { ops: [], complete: true };
-  // Told by counts where they suffice: a user may have thousands of sessions.
   const { held, unstableHides } = entry;
   if (held.missing > 0) return { ops: [], complete: false };
   if (held.bytes === 0 && unstableHides.size === 0) return { ops: [], complete: true };
   const found = new Set<UnstableOp>(unstableHides);
-  for (const sessions of [entry.sessions.values(), entry.purged]) {
-    for (const session of sessions) for (const op of heldOf(session)) if (!op.stable) found.add(op);
-  }
+  for (const op of held.ops) found.add(op);
   const ops: (LogPlace & { bytes: Uint8Array; number: number })[] = [];
   let left = fold.unstableBytesMax;
   for (const { log, lsn, bytes, size } of found) {
