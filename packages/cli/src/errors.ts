@@ -1,4 +1,5 @@
 import { TidemarkError } from "@tidemark/core";
+import type { TidemarkErrorOptions } from "@tidemark/core";
 import { EXIT } from "./exit-codes.ts";
 import type { ExitCode } from "./exit-codes.ts";
 
@@ -47,6 +48,11 @@ const CORRUPT = new Set(["WAL_CORRUPT", "WAL_BAD_FILE", "WAL_BAD_BATCH", "REGION
 /** Why a command cannot do what was asked: told in one line. */
 export class CliError extends TidemarkError<CliErrorCode> {
   override readonly name = "CliError";
+
+  // Said here, like in every package: the compiler does not always see that of the base.
+  constructor(code: CliErrorCode, message: string, options: TidemarkErrorOptions = {}) {
+    super(code, message, options);
+  }
 }
 
 /** What a failure looks like from outside. */
