@@ -5,7 +5,12 @@ import { SessionFold } from "../src/index.ts";
 import { CLUSTER_ID, courseOf, hex, history, type ModelOp, run, USERS } from "./history.ts";
 
 /** What a ticket of a user would carry, from everything that was applied. */
-function naiveUnstable(fold: SessionFold, applied: readonly ModelOp[], stable: ReadonlySet<string>, user: string): string[] {
+function naiveUnstable(
+  fold: SessionFold,
+  applied: readonly ModelOp[],
+  stable: ReadonlySet<string>,
+  user: string,
+): string[] {
   const found = applied.filter(({ op, key, unknown }) => {
     if (stable.has(key)) return false;
     const speaksOf = !unknown && "item" in op.sealed && op.sealed.user === user;
@@ -27,7 +32,9 @@ test("SES-14 the operations for a ticket are those of the user's sessions and hi
           if (applied.some(({ op }) => (op.kind as string) === "purge")) continue;
           const { ops, complete } = fold.unstableOps(user);
           expect(complete).toBe(true);
-          expect(ops.map(({ bytes }) => hex(bytes)).sort()).toEqual(naiveUnstable(fold, applied, stable, user));
+          expect(ops.map(({ bytes }) => hex(bytes)).sort()).toEqual(
+            naiveUnstable(fold, applied, stable, user),
+          );
         }
       });
     }),
