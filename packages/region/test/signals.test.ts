@@ -47,6 +47,56 @@ test("SIG-3 a session's signal and one without a session meet in one ledger, the
   expect(east.certificate()).toEqual(west.certificate());
 });
 
+test("SIG-3 scenarios 36 and 37: three regions fed in different orders, with retries and restarts, read the same", async () => {
+  const names = ["us-east", "eu-west", "ap-south"] as const;
+  await using cluster = new Cluster(names);
+  for (const name of names) await cluster.open(name, { bootstrap: name === "us-east", schema: SCHEMA });
+  await Promise.all(names.map((name) => cluster.region(name).ready({ timeoutMs: 5_000 })));
+  const now = Date.now();
+  for (const [a, b] of [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ] as const)
+    cluster.network.cut(names[a], names[b]);
+  for (const [at, name] of names.entries()) {
+    const region = cluster.region(name);
+    const session = await region.sessions.start({ user: "ada", agent: "scout" });
+    for (const [index, signal] of (["save", "skip", "bought"] as const).entries()) {
+      const eventTimeMs = now - ((at * 3 + index) * 3_650 * DAY) / 9;
+      await session.signal("a", signal, 1 / 3 + index, { eventTimeMs, operationId: `in ${index}` });
+      await region.signals.record("a", signal, 1 / 7, {
+        eventTimeMs: now - index,
+        operationId: `out ${index}`,
+      });
+    }
+    // Another epoch, and so another writer of the same region.
+    await cluster.kill(name);
+    await cluster.open(name, { schema: SCHEMA });
+    const retry = await cluster.region(name).signals.record("a", "skip", 1 / 7, {
+      eventTimeMs: now - 1,
+      operationId: "out 1",
+    });
+    expect(retry.outcome).toBe("duplicate");
+  }
+  cluster.network.heal();
+  await cluster.converged();
+  const reads = names.map((name) => {
+    const { signals } = cluster.region(name);
+    return (["save", "skip", "bought"] as const).map((signal) => [
+      signals.score("a", signal, now),
+      signals.window("a", signal, "all", now),
+    ]);
+  });
+  expect(reads[1]).toEqual(reads[0]);
+  expect(reads[2]).toEqual(reads[0]);
+  expect(reads[0]![2]![1]).toMatchObject({ count: 4 });
+  expect(reads[0]!.every(([score]) => Number.isFinite(score))).toBe(true);
+  const certificates = names.map((name) => cluster.region(name).certificate());
+  expect(certificates[1]).toEqual(certificates[0]);
+  expect(certificates[2]).toEqual(certificates[0]);
+});
+
 test("SIG-3 scenario 44: a retry in two regions while cut, in a session and without one, counts once", async () => {
   await using cluster = await pair();
   const [east, west] = [cluster.region("us-east"), cluster.region("eu-west")];

@@ -12,6 +12,8 @@ export interface SignalRules {
 /** Where the contribution of every signal goes, once, whatever becomes of its session. */
 export interface SignalSink {
   add(entity: string, signal: string, weight: number, eventTimeMs: number): void;
+  /** Told instead while no schema is in force, where nothing is folded. @defaultValue `add` */
+  leave?(): void;
 }
 
 /** What a fold needs. */

@@ -391,6 +391,10 @@ export class SessionFold {
   /** A signal counts in the ledger once it is known, whatever becomes of its session, and whoever may read the rest. */
   #toLedger(op: OpView): void {
     if (this.#ledger === undefined || op.kind !== "signal") return;
+    if (this.schema === undefined && this.#ledger.leave !== undefined) {
+      this.#ledger.leave();
+      return;
+    }
     const signal = readSignal(op);
     if (signal !== undefined)
       this.#ledger.add(signal.entity, signal.signal, signal.weight, signal.eventTimeMs);

@@ -108,7 +108,7 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
   add(entity: string, signal: string, weight: number, eventTimeMs: number): boolean {
     const index = this.schema?.indexOf(signal);
     if (this.schema === undefined || index === undefined) {
-      this.#counts.unfolded += 1;
+      this.leave();
       return false;
     }
     let entry = this.#entities.get(entity);
@@ -119,6 +119,11 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     this.#counts.folded += 1;
     this.#digest.touch(entry);
     return true;
+  }
+
+  /** Counts a contribution that is left to a schema which names it. */
+  leave(): void {
+    this.#counts.unfolded += 1;
   }
 
   /** Folds the body of a record of a log: one that names an operation counts once. Never throws for what bytes say. */
