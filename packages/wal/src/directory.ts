@@ -2,8 +2,10 @@ import type { Channel, Hasher } from "@tidemark/core";
 import { parseCheckpointName } from "./checkpoint.ts";
 import { WalError } from "./errors.ts";
 import type { WalFs } from "./file-system.ts";
+import { begunLogs, isBeginName, type BegunLog } from "./log-begin.ts";
 import { listLogs, type StoredLog } from "./log-scan.ts";
-import { isNoteName } from "./run-intent.ts";
+import { sameLog } from "./log.ts";
+import { isIntentName } from "./run-intent.ts";
 import { parseSegmentName } from "./segment-name.ts";
 import { WATERMARK_NAME, readWatermark, type Watermark } from "./watermark.ts";
 
@@ -29,6 +31,8 @@ export interface DirectorySurvey {
   /** The live process that holds the directory. */
   readonly holder: string | undefined;
   readonly logs: readonly StoredLog[];
+  /** Logs that a crash left on the way to being begun anew: opening completes that, whatever is stored of them. */
+  readonly begun: readonly BegunLog[];
   readonly checkpoints: readonly string[];
   /** `*.tmp`, left behind by a crash, or in use by the holder. */
   readonly temporary: readonly string[];
@@ -45,12 +49,13 @@ export async function surveyDirectory(
   dir: string,
   options: DirectoryOptions,
 ): Promise<DirectorySurvey> {
-  const nothing = { holder: undefined, logs: [], checkpoints: [], temporary: [], unknown: [] };
+  const nothing = { holder: undefined, logs: [], begun: [], checkpoints: [], temporary: [], unknown: [] };
   const kind = await fs.kindOf(dir);
   if (kind !== "directory") {
     return { state: kind ?? "missing", ...nothing, watermark: undefined, newer: undefined };
   }
   const logs: StoredLog[] = [];
+  const begun: BegunLog[] = [];
   const checkpoints: string[] = [];
   const others: string[] = [];
   let watermarked = false;
@@ -64,18 +69,22 @@ export async function surveyDirectory(
     const folder = `${dir}/${channel}`;
     if ((await fs.kindOf(folder)) !== "directory") continue;
     const stored = await listLogs(fs, folder, channel);
-    logs.push(...stored);
+    const anew = await begunLogs(fs, folder, channel, options.hasher);
+    begun.push(...anew);
+    logs.push(...stored.filter((log) => !anew.some(({ id }) => sameLog(id, log.id))));
     for (const name of await fs.list(folder)) {
-      if (parseSegmentName(name) === undefined && !isNoteName(name)) others.push(`${channel}/${name}`);
+      if (parseSegmentName(name) === undefined && !isIntentName(name) && !isBeginName(name))
+        others.push(`${channel}/${name}`);
     }
   }
-  const ours = watermarked || checkpoints.length > 0 || logs.length > 0;
+  const ours = watermarked || checkpoints.length > 0 || logs.length > 0 || begun.length > 0;
   const temporary = others.filter((name) => name.endsWith(".tmp")).toSorted();
   const unknown = others.filter((name) => !name.endsWith(".tmp")).toSorted();
   return {
     state: ours ? "wal" : unknown.length > 0 ? "foreign" : "empty",
     holder: await fs.holderOf(dir),
     logs,
+    begun,
     checkpoints: checkpoints.toSorted(),
     temporary,
     unknown,

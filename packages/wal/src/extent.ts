@@ -29,6 +29,8 @@ export class Extent {
   previous: Uint8Array | undefined;
   /** The digest of its last batch, unknown until it was read. */
   digest: Uint8Array | undefined;
+  /** Grows when the file of this name was replaced by another. */
+  revision = 0;
   readonly #lsns: number[] = [];
   readonly #offsets: number[] = [];
 

@@ -52,6 +52,7 @@ export class GroupCommit {
   #syncDue = false;
   #cancelSync: (() => void) | undefined;
   #idle: (() => void)[] = [];
+  #held = false;
 
   constructor(tail: LogTail, queue: CommitQueue, options: GroupCommitOptions) {
     this.#tail = tail;
@@ -64,6 +65,7 @@ export class GroupCommit {
   /** Starts working if there is something to do and nobody does. */
   kick(): void {
     if (!this.#running) {
+      if (this.#held) return;
       this.#running = true;
       // Not at once: callers of the same turn share a batch.
       queueMicrotask(() => void this.#run());
@@ -84,12 +86,25 @@ export class GroupCommit {
     await this.drained();
   }
 
+  /** Waits for what is in flight and writes nothing more until the returned function is called. */
+  async hold(): Promise<() => void> {
+    this.#held = true;
+    await this.drained();
+    await this.#syncWritten();
+    return () => {
+      this.#held = false;
+      if (this.#packed || !this.#queue.empty) this.kick();
+    };
+  }
+
   /** Rejects everything that is not on disk. Called when the log has failed or is closed. */
   void(error: WalError): void {
     this.#cancelSync?.();
     this.#cancelSync = undefined;
     if (this.#packed) this.#ahead.reject(error);
     this.#packed = false;
+    this.#unsynced = [];
+    this.#unsyncedBytes = 0;
     // An entry in progress is still in the queue.
     this.#carry.entry = undefined;
     this.#carry.bytes = undefined;
@@ -99,7 +114,7 @@ export class GroupCommit {
 
   async #run(): Promise<void> {
     try {
-      while (this.#tail.failed === undefined) {
+      while (this.#tail.failed === undefined && !this.#held) {
         if (this.#syncDue) await this.#syncWritten();
         const builder = this.#take();
         if (builder === undefined) break;

@@ -32,6 +32,8 @@ export * from "./epoch-open.ts";
 export * from "./errors.ts";
 export type { WalFile, WalFileMode, WalFs, WalLock } from "./file-system.ts";
 export * from "./inspect.ts";
+export type { LogSegment, RepairOptions, RetentionResult } from "./log-keeping.ts";
+export type { RepairFetch, RepairResult } from "./log-repair.ts";
 export { type Log, type LogPosition, type QueueState, type ReadOptions } from "./log.ts";
 export type { Logger } from "./logger.ts";
 export * from "./memory-fs.ts";
@@ -48,5 +50,12 @@ export {
   type LogVerification,
   type VerifyOptions,
 } from "./verify.ts";
-export { openWal, type CreateLogOptions, type EpochOptions, type Wal, type WalOptions } from "./wal.ts";
+export {
+  openWal,
+  type CreateLogOptions,
+  type EpochOptions,
+  type LogFloor,
+  type Wal,
+  type WalOptions,
+} from "./wal.ts";
 export { decodeWatermark, encodeWatermark, type Watermark, type WatermarkEntry } from "./watermark.ts";

@@ -32,6 +32,8 @@ export interface LogInspection {
   readonly segments: readonly SegmentInspection[];
   /** What the watermark knows to be durable. */
   readonly watermark: { readonly lsn: number; readonly ended: boolean } | undefined;
+  /** It is to begin anew behind this LSN when the directory is opened; nothing else of it counts. */
+  readonly begin: { readonly lsn: number } | undefined;
   /** The fetched range that was being stored last. */
   readonly runNote: { readonly from: number; readonly to: number } | undefined;
 }
@@ -76,6 +78,10 @@ export async function inspectDirectory(
   const { state, holder, temporary, unknown, watermark, newer } = survey;
   const logs: LogInspection[] = [];
   for (const stored of survey.logs) logs.push(await inspectLog(fs, stored, watermark, options));
+  for (const { id, after } of survey.begun) {
+    const nothing = { bytes: 0, segments: [], watermark: undefined, runNote: undefined };
+    logs.push({ id, first: after.lsn + 1, last: after.lsn, ...nothing, begin: { lsn: after.lsn } });
+  }
   const checkpoints: CheckpointInspection[] = [];
   for (const file of survey.checkpoints) {
     const found = await withFile(fs, `${dir}/${file}`, async (open) => ({
@@ -134,6 +140,7 @@ async function inspectLog(
     bytes: segments.reduce((sum, segment) => sum + segment.bytes, 0),
     segments,
     watermark: entry && { lsn: entry.lsn, ended: entry.ended },
+    begin: undefined,
     runNote: await readRunIntent(fs, dir, id, hasher),
   };
 }

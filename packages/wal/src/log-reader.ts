@@ -5,12 +5,17 @@ import { WalError } from "./errors.ts";
 import { BlockReader, findBatch, type Extent } from "./extent.ts";
 import type { WalFile, WalFs } from "./file-system.ts";
 import type { ReadOptions } from "./log.ts";
+import type { RecentDigests } from "./recent-digests.ts";
 
 /** What a {@link LogReader} reads: a log that is open, or one that was only scanned. */
 export interface LogView {
   readonly id: LogId;
   readonly extents: readonly Extent[];
   readonly failed: WalError | undefined;
+  /** The first LSN that is held. */
+  readonly first: number;
+  /** What is known of recent batches without reading. */
+  readonly recent?: RecentDigests;
   whenChanged(wake: () => void): () => void;
   wakeAll(): void;
 }
@@ -39,7 +44,7 @@ export class LogReader {
   async *read(from: number, options: ReadOptions = {}): AsyncGenerator<WalBatch, void, undefined> {
     const { follow = false, signal, verify = true } = options;
     let next = from;
-    let open: { segment: string; file: WalFile } | undefined;
+    let open: { segment: string; revision: number; file: WalFile } | undefined;
     try {
       for (;;) {
         signal?.throwIfAborted();
@@ -50,13 +55,16 @@ export class LogReader {
           await this.#changed(signal);
           continue;
         }
-        if (open?.segment !== extent.segment) {
+        const { segment, revision } = extent;
+        if (open?.segment !== segment || open.revision !== revision) {
           await open?.file.close();
           open = undefined;
-          open = { segment: extent.segment, file: await this.#open(extent.segment) };
+          open = { segment, revision, file: await this.#open(extent, next) };
         }
         for await (const batch of this.#batches(open.file, extent, next, verify)) {
           signal?.throwIfAborted();
+          // What is let go is not given out any more, though the open file still has it.
+          if (batch.lastLsn < this.#tail.first) throw this.#notHeld(next);
           next = batch.lastLsn + 1;
           yield batch;
         }
@@ -86,10 +94,16 @@ export class LogReader {
   }
 
   async digestAt(lsn: number): Promise<Uint8Array | undefined> {
-    const extent = this.#tail.extents.find((each) => each.firstLsn <= lsn && lsn <= each.lastLsn);
+    const { extents, first, recent } = this.#tail;
+    if (lsn < first - 1) return undefined;
+    const known = recent?.get(lsn);
+    if (known !== undefined) return known ?? undefined;
+    // The digest before the first batch is in that batch, and covered by its digest.
+    if (lsn > 0 && lsn === first - 1) return this.#baseDigest();
+    const extent = extents.find((each) => each.firstLsn <= lsn && lsn <= each.lastLsn);
     if (extent === undefined) return undefined;
     if (lsn === extent.lastLsn && extent.digest !== undefined) return extent.digest;
-    const file = await this.#open(extent.segment);
+    const file = await this.#open(extent, lsn);
     try {
       const place = await findBatch(file, extent, lsn);
       return place?.lastLsn === lsn ? place.digest : undefined;
@@ -98,16 +112,22 @@ export class LogReader {
     }
   }
 
+  async #baseDigest(): Promise<Uint8Array | undefined> {
+    const extent = this.#tail.extents[0];
+    if (extent === undefined || extent.lastLsn < extent.firstLsn) return undefined;
+    if (extent.previous !== undefined) return extent.previous;
+    const file = await this.#open(extent, extent.firstLsn);
+    try {
+      return (await findBatch(file, extent, extent.firstLsn))?.previous;
+    } finally {
+      await file.close();
+    }
+  }
+
   /** The extent that holds `lsn`; `undefined` above everything. */
   #extentOf(lsn: number): Extent | undefined {
-    const { extents, failed, id } = this.#tail;
-    const first = extents[0];
-    if (first !== undefined && lsn < first.firstLsn) {
-      throw new WalError("WAL_NOT_HELD", `Cannot read LSN ${lsn}: the log begins at ${first.firstLsn} here`, {
-        log: id,
-        lsn,
-      });
-    }
+    const { extents, failed, id, first } = this.#tail;
+    if (lsn < first) throw this.#notHeld(lsn);
     let low = 0;
     let high = extents.length;
     while (low < high) {
@@ -186,8 +206,29 @@ export class LogReader {
     });
   }
 
-  #open(segment: string): Promise<WalFile> {
-    return this.#fs.open(`${this.#dir}/${segment}`, "read");
+  #notHeld(lsn: number): WalError {
+    const { id, first } = this.#tail;
+    return new WalError("WAL_NOT_HELD", `Cannot read LSN ${lsn}: the log begins at ${first} here`, {
+      log: id,
+      lsn,
+    });
+  }
+
+  async #open(extent: Extent, lsn: number): Promise<WalFile> {
+    try {
+      return await this.#fs.open(`${this.#dir}/${extent.segment}`, "read");
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+      if (lsn < this.#tail.first) throw this.#notHeld(lsn);
+      throw new WalError("WAL_CORRUPT", `Cannot read LSN ${lsn}: ${extent.segment} is not there`, {
+        log: this.#tail.id,
+        segment: extent.segment,
+        offset: 0,
+        lsn,
+        nextLsn: extent.lastLsn + 1,
+        cause: error,
+      });
+    }
   }
 
   async #changed(signal: AbortSignal | undefined): Promise<void> {

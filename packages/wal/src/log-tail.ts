@@ -4,11 +4,13 @@ import { WalError, type WalErrorCode } from "./errors.ts";
 import type { Extent } from "./extent.ts";
 import type { Logger } from "./logger.ts";
 import type { LogPosition } from "./log.ts";
+import { RecentDigests } from "./recent-digests.ts";
 import { SegmentWriter, type SegmentWriterOptions } from "./segment-writer.ts";
 
 /** What a {@link LogTail} starts from. */
 export interface LogTailState {
   readonly id: LogId;
+  readonly first: number;
   readonly extents: Extent[];
   readonly durable: LogPosition;
   readonly failed: WalError | undefined;
@@ -31,7 +33,11 @@ export interface StoredBatch {
  */
 export class LogTail {
   readonly id: LogId;
-  readonly extents: Extent[];
+  /** The first LSN held; what is below was let go. */
+  first: number;
+  extents: Extent[];
+  /** Ends and digests of what was committed last. */
+  readonly recent: RecentDigests = new RecentDigests();
   durable: LogPosition;
   /** What the next batch continues: at or above what is durable. */
   written: LogPosition;
@@ -55,6 +61,7 @@ export class LogTail {
     logger: Logger | undefined,
   ) {
     this.id = state.id;
+    this.first = state.first;
     this.extents = state.extents;
     this.durable = state.durable;
     this.written = state.durable;
@@ -109,22 +116,26 @@ export class LogTail {
     extent.previous ??= batch.bytes.slice(32, 48);
     extent.add(lsn, batch.bytes.length);
     extent.digest = batch.digest;
+    this.recent.add(lsn, batch.digest);
     this.durable = { lsn, digest: batch.digest };
     if (this.#listeners.size > 0) {
       const { firstLsn, recordCount } = batch;
-      const own = new WalBatch({ log: this.id, firstLsn, recordCount }, batch.bytes.slice());
-      for (const listener of this.#listeners) {
-        try {
-          listener(own);
-        } catch (error) {
-          // The batch is durable whatever a listener makes of it.
-          this.#logger?.error("A commit listener threw", { error });
-        }
+      this.tell(new WalBatch({ log: this.id, firstLsn, recordCount }, batch.bytes.slice()));
+    }
+    this.wakeAll();
+    this.onDurable?.();
+  }
+
+  /** Calls the listeners of commits. */
+  tell(batch: WalBatch): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(batch);
+      } catch (error) {
+        // The batch is durable whatever a listener makes of it.
+        this.#logger?.error("A commit listener threw", { error });
       }
     }
-    for (const wake of this.#wakers) wake();
-    this.#wakers.clear();
-    this.onDurable?.();
   }
 
   onCommit(listener: (batch: WalBatch) => void): () => void {
@@ -157,6 +168,33 @@ export class LogTail {
   wakeAll(): void {
     for (const wake of this.#wakers) wake();
     this.#wakers.clear();
+  }
+
+  /**
+   * Lets go of the segment in use, so that its file may be replaced. What is written next needs
+   * {@link LogTail.install} before.
+   */
+  async release(): Promise<void> {
+    const segment = this.#segment;
+    this.#segment = undefined;
+    try {
+      await segment?.close();
+    } catch (error) {
+      // A poisoned file may fail once more; nothing of it is used again.
+      this.#logger?.warn("A segment could not be closed", { error });
+    }
+  }
+
+  /** Goes on from another state of the disk, as if the log had been opened just now. */
+  install(state: Omit<LogTailState, "id">): void {
+    this.first = state.first;
+    this.extents = state.extents;
+    this.durable = state.durable;
+    this.written = state.durable;
+    this.failed = state.failed;
+    this.#reopen = state.segment;
+    this.recent.clear();
+    this.wakeAll();
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { LogId } from "@tidemark/core";
+import { batchPrevious } from "./batch-header.ts";
 import type { WalBatch } from "./batch.ts";
 import type { AppendOptions, NewRecord, RecordEncoder } from "./commit-queue.ts";
 import type { WalError } from "./errors.ts";
@@ -92,4 +93,14 @@ export function sameLog(a: LogId, b: LogId): boolean {
     a === b ||
     (a.epoch === b.epoch && a.region === b.region && a.shard === b.shard && a.channel === b.channel)
   );
+}
+
+/** Whether a batch names the digest (8 bytes of it will do) of the one before it. */
+export function continuesDigest(batch: WalBatch, lsn: number, digest: Uint8Array): boolean {
+  if ((batch.bytes[4] as number) === 1) return true;
+  // A base that nobody remembers is taken on trust of the chain that follows.
+  if (lsn > 0 && digest.every((byte) => byte === 0)) return true;
+  return batchPrevious(batch.bytes)
+    .subarray(0, digest.length)
+    .every((byte, at) => byte === digest[at]);
 }

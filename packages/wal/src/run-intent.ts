@@ -81,11 +81,12 @@ function encode(intent: RunIntent, hasher: Hasher): Uint8Array {
   return writer.take();
 }
 
-/** Whether a file name is that of a note about a log. */
-export function isNoteName(name: string): boolean {
+/** Whether a file name is that of a run note. */
+export function isIntentName(name: string): boolean {
   return NAME.test(name);
 }
 
-function intentName(log: LogId): string {
+/** The file name of a log's note. */
+export function intentName(log: LogId): string {
   return `${logPrefix(log)}.run`;
 }

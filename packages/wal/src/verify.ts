@@ -7,6 +7,7 @@ import {
   type DirectorySurvey,
 } from "./directory.ts";
 import type { WalFs } from "./file-system.ts";
+import { beginName } from "./log-begin.ts";
 import type { StoredLog } from "./log-scan.ts";
 import { lastRun, recoverLog, type NotResumableReason, type RecoveredLog } from "./recovery.ts";
 import { formatSegmentName } from "./segment-name.ts";
@@ -20,6 +21,7 @@ import { WATERMARK_NAME, type WatermarkEntry } from "./watermark.ts";
  * - `corruption`: bytes that were good are not. Only a copy from elsewhere helps.
  * - `gap`: LSNs that were stored are not there: a file is missing, or has lost its end.
  * - `newer-version`: written by a newer version of this program.
+ * - `begun-anew`: the log was being dropped for a snapshot; opening completes that.
  * - `watermark-damaged`: nobody knows how the last run wrote; opening ends every epoch.
  * - `checkpoint-damaged`: more is replayed for it.
  */
@@ -29,6 +31,7 @@ export type FindingKind =
   | "corruption"
   | "gap"
   | "newer-version"
+  | "begun-anew"
   | "watermark-damaged"
   | "checkpoint-damaged";
 
@@ -119,6 +122,13 @@ export async function verifyDirectory(
     findings.push(...findingsOf(recovered, stored, entryOf(survey, stored), holder));
     logs.push(verdictOf(recovered, sizes.get(stored) as number));
     meter.finish();
+  }
+  for (const { id, after } of survey.begun) {
+    const { lsn } = after;
+    const file = `${id.channel}/${beginName(id)}`;
+    const message = `${formatLogId(id)} begins anew behind LSN ${lsn} when the directory is opened`;
+    findings.push({ ...NOWHERE, kind: "begun-anew", file, log: id, from: lsn + 1, message });
+    logs.push({ id, first: lsn + 1, last: lsn, bytes: 0, verdict: "sound", reason: undefined });
   }
   for (const file of survey.checkpoints) {
     signal?.throwIfAborted();

@@ -1,5 +1,4 @@
 import { guardSafe, guardUpTo, type Hasher, type LogId } from "@tidemark/core";
-import { batchPrevious } from "./batch-header.ts";
 import { decodeBatches, type WalBatch } from "./batch.ts";
 import {
   CommitQueue,
@@ -12,18 +11,28 @@ import {
 import { WalError } from "./errors.ts";
 import type { WalFs } from "./file-system.ts";
 import { GroupCommit, logFailed, type GroupCommitOptions } from "./group-commit.ts";
+import { LogKeeping, type LogSegment, type RepairOptions, type RetentionResult } from "./log-keeping.ts";
+import type { RepairFetch, RepairResult } from "./log-repair.ts";
 import { LogReader } from "./log-reader.ts";
 import { writeErrorCode, type LogTail } from "./log-tail.ts";
-import { sameLog, type Log, type LogPosition, type QueueState, type ReadOptions } from "./log.ts";
+import {
+  continuesDigest,
+  sameLog,
+  type Log,
+  type LogPosition,
+  type QueueState,
+  type ReadOptions,
+} from "./log.ts";
 import type { NotResumableReason } from "./recovery.ts";
 import { RunIntentFile } from "./run-intent.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
+import type { WatermarkEntry } from "./watermark.ts";
 
 /** What a {@link WalLog} is made of. */
 export interface WalLogOptions extends GroupCommitOptions {
   readonly fs: WalFs;
   readonly dir: string;
-  readonly first: number;
+  readonly segmentBytes: number;
   /** Why its owner may not append, if so. */
   readonly ended: NotResumableReason | undefined;
   readonly queueBytesMax: number;
@@ -32,30 +41,35 @@ export interface WalLogOptions extends GroupCommitOptions {
 
 /** The {@link Log} of a directory. */
 export class WalLog implements Log {
-  readonly first: number;
   readonly #tail: LogTail;
   readonly #queue: CommitQueue;
   readonly #commit: GroupCommit;
   readonly #reader: LogReader;
   readonly #intent: RunIntentFile;
   readonly #hasher: Hasher;
-  readonly #ended: NotResumableReason | undefined;
+  readonly #keeping: LogKeeping;
+  #ended: NotResumableReason | undefined;
+  /** What is done one after the other: foreign batches, repair, replacement. */
   #verbatim: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(tail: LogTail, options: WalLogOptions) {
-    this.first = options.first;
     this.#tail = tail;
     this.#hasher = options.hasher;
     this.#ended = options.ended;
     this.#queue = new CommitQueue(options.queueBytesMax, options.queueRecordsMax, options.timers);
     this.#commit = new GroupCommit(tail, this.#queue, options);
+    this.#keeping = new LogKeeping(tail, options);
     this.#reader = new LogReader(tail, options.fs, options.dir, options.hasher);
     this.#intent = new RunIntentFile(options.fs, options.dir, tail.id, options.hasher);
   }
 
   get id(): LogId {
     return this.#tail.id;
+  }
+
+  get first(): number {
+    return this.#tail.first;
   }
 
   get durable(): LogPosition {
@@ -100,9 +114,39 @@ export class WalLog implements Log {
   }
 
   appendVerbatim(batches: Uint8Array): Promise<void> {
-    const stored = this.#verbatim.then(() => this.#store(batches));
-    this.#verbatim = stored.catch(() => {});
-    return stored;
+    return this.#alone(() => this.#store(batches));
+  }
+
+  /** See {@link LogKeeping}. */
+  segments(): LogSegment[] {
+    return this.#keeping.segments();
+  }
+
+  /** See {@link LogKeeping}. */
+  retain(lsn: number): Promise<RetentionResult> {
+    return this.#alone(() => this.#keeping.retain(lsn));
+  }
+
+  /** See {@link LogKeeping}. What its owner had to give up stays ended. */
+  repair(
+    fetch: RepairFetch,
+    known: WatermarkEntry | undefined,
+    options: RepairOptions,
+  ): Promise<RepairResult> {
+    return this.#quiet(async () => {
+      const reason = this.#tail.failed?.code === "WAL_CORRUPT" ? "corrupt" : "ended";
+      if (this.#tail.failed !== undefined) this.#ended ??= reason;
+      return this.#keeping.repair(fetch, known, options);
+    });
+  }
+
+  /** See {@link LogKeeping}. */
+  replace(after: LogPosition, remember: () => Promise<void>): Promise<void> {
+    return this.#quiet(async () => {
+      await this.#intent.close();
+      await this.#keeping.replace(after, remember);
+      this.#ended = undefined;
+    });
   }
 
   onCommit(listener: (batch: WalBatch) => void): () => void {
@@ -142,6 +186,27 @@ export class WalLog implements Log {
     await this.#tail.close();
   }
 
+  /** While nothing is appended either. */
+  #quiet<T>(run: () => Promise<T>): Promise<T> {
+    return this.#alone(async () => {
+      const release = await this.#commit.hold();
+      try {
+        return await run();
+      } finally {
+        release();
+      }
+    });
+  }
+
+  #alone<T>(run: () => Promise<T>): Promise<T> {
+    const done = this.#verbatim.then(() => {
+      if (this.#closing !== undefined) throw this.#closed();
+      return run();
+    });
+    this.#verbatim = done.catch(() => {});
+    return done;
+  }
+
   #push(entry: QueueEntry, options: AppendOptions | undefined): void {
     options?.signal?.throwIfAborted();
     if (this.#closing !== undefined) throw this.#closed();
@@ -156,7 +221,6 @@ export class WalLog implements Log {
   }
 
   async #store(bytes: Uint8Array): Promise<void> {
-    if (this.#closing !== undefined) throw this.#closed();
     const batches = [...decodeBatches(bytes, this.#hasher)];
     await this.#commit.flush();
     const tail = this.#tail;
@@ -222,13 +286,4 @@ export class WalLog implements Log {
   #closed(): WalError {
     return new WalError("WAL_CLOSED", "Cannot use a closed log", { log: this.id });
   }
-}
-
-function continuesDigest(batch: WalBatch, lsn: number, digest: Uint8Array): boolean {
-  if ((batch.bytes[4] as number) === 1) return true;
-  // A base that nobody remembers is taken on trust of the chain that follows.
-  if (lsn > 0 && digest.every((byte) => byte === 0)) return true;
-  return batchPrevious(batch.bytes)
-    .subarray(0, digest.length)
-    .every((byte, at) => byte === digest[at]);
 }

@@ -1,27 +1,15 @@
-import { compareLogIds, formatLogId, logId, type Channel, type Hasher, type LogId } from "@tidemark/core";
-import { BATCH_DIGEST_BYTES, BATCH_HEADER_BYTES, BATCH_PAYLOAD_BYTES_MAX } from "./batch-header.ts";
-import { RECORD_TYPE } from "./batch.ts";
-import { CHANNELS } from "./directory.ts";
-import { durabilityCode, syncDelayMs, type Durability } from "./durability.ts";
-import { encodeEpochOpen, type EpochEnd } from "./epoch-open.ts";
-import { WalError } from "./errors.ts";
-import { Extent } from "./extent.ts";
-import type { WalFs, WalLock } from "./file-system.ts";
-import { LogTail, writeErrorCode, type LogTailState } from "./log-tail.ts";
-import { listLogs } from "./log-scan.ts";
+import type { Channel, Hasher, LogId } from "@tidemark/core";
+import { DirectoryWal } from "./directory-wal.ts";
+import type { Durability } from "./durability.ts";
+import type { EpochEnd } from "./epoch-open.ts";
+import type { WalFs } from "./file-system.ts";
+import type { LogSegment, RepairOptions, RetentionResult } from "./log-keeping.ts";
+import type { RepairFetch, RepairResult } from "./log-repair.ts";
 import type { Log, LogPosition } from "./log.ts";
 import type { Logger } from "./logger.ts";
-import {
-  lastRun,
-  recoverLog,
-  type LogRecovery,
-  type NotResumableReason,
-  type RecoveredLog,
-} from "./recovery.ts";
+import type { LogRecovery } from "./recovery.ts";
 import type { Timers } from "./timers.ts";
-import { Vector } from "./vector.ts";
-import { WalLog } from "./wal-log.ts";
-import { readWatermark, writeWatermark, type WatermarkEntry } from "./watermark.ts";
+import type { Vector } from "./vector.ts";
 
 /** Options of {@link openWal}. */
 export interface WalOptions {
@@ -63,6 +51,12 @@ export interface CreateLogOptions {
   readonly after?: LogPosition;
 }
 
+/** Up to where a log may be let go. */
+export interface LogFloor {
+  readonly log: LogId;
+  readonly lsn: number;
+}
+
 /** All logs of one directory. */
 export interface Wal {
   /** What opening found, one for each stored log. */
@@ -78,18 +72,36 @@ export interface Wal {
   segmentCount(): number;
   /** What the batches held here weigh; zeros laid ahead of them are left out. */
   byteCount(): number;
+  /** The same of one log; 0 if it is not held. */
+  bytesOf(id: LogId): number;
+  /** The segments of a log, oldest first. */
+  segments(id: LogId): readonly LogSegment[];
+  /**
+   * Removes whole segments at or below a floor, a log that is not named keeps everything. The segment with the last
+   * batch of a log always stays, and so does all of a log that is damaged. Readers below get `WAL_NOT_HELD`.
+   */
+  retain(floor: Vector | Iterable<LogFloor>): Promise<RetentionResult>;
+  /**
+   * Replaces what is damaged or missing of a log by verified batches from elsewhere, and lets a log go on whose write
+   * or sync has failed: its last segment is given up for a copy of what was durable, and nothing behind that is read.
+   * What becomes durable so is told to those who listen for commits. What is done survives a crash, and a repair that
+   * was broken off can be called again. An epoch that its owner had to give up stays ended.
+   *
+   * @throws {@link WalError} `WAL_CORRUPT` where `fetch` has nothing, `WAL_BAD_BATCH` or `WAL_NOT_CONTIGUOUS` for what
+   * it gave, `WAL_NOT_HELD` for a log that is not here.
+   */
+  repair(id: LogId, fetch: RepairFetch, options?: RepairOptions): Promise<RepairResult>;
+  /**
+   * Drops what is stored of another region's log and begins it anew behind a position, as if `createLog` had made it:
+   * for when a snapshot has replaced the state. A crash leaves the old log or the new one. The {@link Log} stays the
+   * same object.
+   *
+   * @throws TypeError for a log that this run opened as its own.
+   */
+  replaceLog(id: LogId, options: { readonly after: LogPosition }): Promise<Log>;
   /** Writes what is queued, notes that this run ended in order, and lets others open the directory. */
   close(): Promise<void>;
 }
-
-const WATERMARK_LAG_MS = 1000;
-const DEFAULTS = {
-  segmentBytes: 16 * 1024 * 1024,
-  batchBytesMax: 1020 * 1024,
-  queueBytesMax: 16 * 1024 * 1024,
-  queueRecordsMax: 65_536,
-  durability: "always",
-} as const;
 
 /**
  * Opens the logs of a directory: takes the lock, recovers every log, makes durable what it keeps.
@@ -100,233 +112,7 @@ const DEFAULTS = {
  * @throws {@link WalError} `WAL_LOCKED` with the holder.
  */
 export async function openWal(options: WalOptions): Promise<Wal> {
-  const wal = new DirectoryWal({ ...DEFAULTS, ...options });
+  const wal = new DirectoryWal(options);
   await wal.open();
   return wal;
-}
-
-type FilledOptions = WalOptions & Required<Pick<WalOptions, keyof typeof DEFAULTS>>;
-
-class DirectoryWal implements Wal {
-  recovery: readonly LogRecovery[] = [];
-  readonly #options: FilledOptions;
-  readonly #logs = new Map<string, WalLog>();
-  readonly #tails = new Map<string, LogTail>();
-  /** Never lowered, also for logs that recovery refused. */
-  readonly #watermark = new Map<string, WatermarkEntry>();
-  #lock: WalLock | undefined;
-  #saving: Promise<void> = Promise.resolve();
-  #cancelSave: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
-
-  constructor(options: FilledOptions) {
-    const { durability, timers, batchBytesMax } = options;
-    if (durability !== "always" && timers === undefined)
-      throw new TypeError("A weak durability needs timers");
-    if (batchBytesMax <= BATCH_HEADER_BYTES || batchBytesMax > BATCH_PAYLOAD_BYTES_MAX) {
-      throw new RangeError(
-        `batchBytesMax must be above 64 and at most ${BATCH_PAYLOAD_BYTES_MAX}: ${batchBytesMax}`,
-      );
-    }
-    this.#options = options;
-  }
-
-  async open(): Promise<void> {
-    const { fs, dir } = this.#options;
-    await fs.mkdir(dir);
-    this.#lock = await fs.lock(dir);
-    try {
-      await this.#recover();
-    } catch (error) {
-      await this.#lock.release();
-      throw error;
-    }
-  }
-
-  logs(): readonly Log[] {
-    return [...this.#logs.values()].toSorted((a, b) => compareLogIds(a.id, b.id));
-  }
-
-  log(id: LogId): Log | undefined {
-    return this.#logs.get(formatLogId(id));
-  }
-
-  async createLog(id: LogId, options: CreateLogOptions = {}): Promise<Log> {
-    this.#checkOpen();
-    const key = formatLogId(id);
-    if (this.#logs.has(key))
-      throw new WalError("WAL_LOG_EXISTS", `Cannot create ${key}: it exists`, { log: id });
-    const durable = options.after ?? { lsn: 0, digest: new Uint8Array(BATCH_DIGEST_BYTES) };
-    const state = { id, extents: [], durable, failed: undefined, segment: undefined };
-    const log = this.#add(state, durable.lsn + 1, undefined);
-    try {
-      await (this.#tails.get(key) as LogTail).open();
-      // A base above zero is nowhere else until the first batch comes.
-      if (durable.lsn > 0) await this.#save(false);
-    } catch (error) {
-      this.#logs.delete(key);
-      this.#tails.delete(key);
-      throw new WalError(writeErrorCode(error), `Cannot create ${key}`, { log: id, cause: error });
-    }
-    return log;
-  }
-
-  async openEpoch(options: EpochOptions): Promise<Log> {
-    const { region, shard, channel, epoch, previous } = options;
-    for (const { id } of this.#logs.values()) {
-      if (id.region === region && id.shard === shard && id.channel === channel && id.epoch >= epoch) {
-        throw new WalError("WAL_LOG_EXISTS", `Cannot open epoch ${epoch}: epoch ${id.epoch} is held`, {
-          log: id,
-        });
-      }
-    }
-    const log = await this.createLog(logId(region, shard, epoch, channel));
-    await log.append(RECORD_TYPE.epochOpen, encodeEpochOpen(previous));
-    return log;
-  }
-
-  vector(): Vector {
-    const held = [...this.#logs.values()].filter((log) => log.durable.lsn > 0);
-    return Vector.of(held.map((log) => ({ log: log.id, lsn: log.durable.lsn, digest: log.durable.digest })));
-  }
-
-  segmentCount(): number {
-    let count = 0;
-    for (const tail of this.#tails.values())
-      count += new Set(tail.extents.map((extent) => extent.segment)).size;
-    return count;
-  }
-
-  byteCount(): number {
-    let bytes = 0;
-    for (const tail of this.#tails.values())
-      for (const extent of tail.extents) bytes += extent.end - extent.start;
-    return bytes;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    this.#cancelSave?.();
-    this.#cancelSave = undefined;
-    try {
-      await Promise.all([...this.#logs.values()].map((log) => log.close()));
-      await this.#save(true);
-    } finally {
-      await this.#lock?.release();
-    }
-  }
-
-  async #recover(): Promise<void> {
-    const { fs, dir, hasher, scanFrom } = this.#options;
-    const watermark = await readWatermark(fs, dir, hasher);
-    const known = watermark === undefined || watermark === "damaged" ? [] : watermark.entries;
-    for (const entry of known) this.#watermark.set(formatLogId(entry.log), entry);
-    const run = lastRun(watermark);
-    const recovered: RecoveredLog[] = [];
-    for (const channel of CHANNELS) {
-      const channelDir = `${dir}/${channel}`;
-      await fs.mkdir(channelDir);
-      for (const name of await fs.list(channelDir)) {
-        if (name.endsWith(".tmp")) await fs.unlink(`${channelDir}/${name}`);
-      }
-      for (const stored of await listLogs(fs, channelDir, channel)) {
-        const entry = this.#watermark.get(formatLogId(stored.id));
-        recovered.push(await recoverLog(stored, { fs, hasher, watermark: entry, ...run, scanFrom }));
-      }
-      await fs.syncDir(channelDir);
-    }
-    await fs.syncDir(dir);
-    for (const log of recovered) this.#addRecovered(log);
-    // The end of an epoch is on disk before the bytes go that gave the reason.
-    await this.#save(false);
-    for (const log of recovered) await log.settle();
-    this.recovery = recovered.map((log) => log.recovery);
-  }
-
-  #addRecovered(log: RecoveredLog): void {
-    const { recovery, extents, failed, tail } = log;
-    let segment: LogTailState["segment"];
-    if (tail !== undefined && failed === undefined) {
-      const last = extents.at(-1);
-      const extent = last?.segment === tail.name ? last : new Extent(tail.name, recovery.durable.lsn + 1, 0);
-      segment = { extent, size: tail.size };
-    }
-    this.#add(
-      { id: recovery.id, extents, durable: recovery.durable, failed, segment },
-      recovery.first,
-      recovery.reason,
-    );
-  }
-
-  #add(state: LogTailState, first: number, ended: NotResumableReason | undefined): WalLog {
-    const { fs, dir, segmentBytes, durability, logger, hasher } = this.#options;
-    const logDir = `${dir}/${state.id.channel}`;
-    const key = formatLogId(state.id);
-    const tail = new LogTail(state, { fs, dir: logDir, segmentBytes }, logger);
-    const { batchBytesMax, timers, queueBytesMax, queueRecordsMax } = this.#options;
-    const log = new WalLog(tail, {
-      fs,
-      dir: logDir,
-      first,
-      ended,
-      hasher,
-      timers,
-      batchBytesMax,
-      queueBytesMax,
-      queueRecordsMax,
-      syncDelayMs: syncDelayMs(durability),
-    });
-    tail.onFailed = (error) => {
-      logger?.error("A log has failed: a new epoch is needed", { log: key, error });
-      log.onFailed();
-      this.#saveQuietly();
-    };
-    tail.onDurable = () => this.#saveLater();
-    tail.onRotated = () => this.#saveQuietly();
-    this.#logs.set(key, log);
-    this.#tails.set(key, tail);
-    return log;
-  }
-
-  #saveLater(): void {
-    const { timers } = this.#options;
-    if (timers === undefined || this.#cancelSave !== undefined || this.#closing !== undefined) return;
-    this.#cancelSave = timers.setTimer(WATERMARK_LAG_MS, () => {
-      this.#cancelSave = undefined;
-      this.#saveQuietly();
-    });
-  }
-
-  /** The watermark may lag: that it could not be written harms nobody yet. */
-  #saveQuietly(): void {
-    this.#save(false).catch((error: unknown) => {
-      this.#options.logger?.warn("Cannot write the watermark", { error });
-    });
-  }
-
-  #save(clean: boolean): Promise<void> {
-    const saved = this.#saving.then(() => {
-      const { fs, dir, hasher, durability } = this.#options;
-      for (const [key, log] of this.#logs) {
-        const before = this.#watermark.get(key);
-        const lower = before !== undefined && before.lsn > log.durable.lsn;
-        const { lsn, digest } = lower ? before : log.durable;
-        // Of a base known by 8 bytes the rest is unknown: zeros stand for a digest that nobody remembers.
-        const known = digest.length === BATCH_DIGEST_BYTES ? digest : new Uint8Array(BATCH_DIGEST_BYTES);
-        this.#watermark.set(key, { log: log.id, lsn, digest: known, ended: log.ended });
-      }
-      const entries = [...this.#watermark.values()];
-      return writeWatermark(fs, dir, hasher, { durability: durabilityCode(durability), clean, entries });
-    });
-    this.#saving = saved.catch(() => {});
-    return saved;
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw new WalError("WAL_CLOSED", "Cannot use a closed WAL");
-  }
 }
