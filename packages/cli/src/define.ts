@@ -57,7 +57,10 @@ export function defineGroup(
   examples: readonly string[],
   commands: readonly Command[],
 ): Command {
-  const group = new Command(name).description(summary).addHelpText("before", examplesText(examples));
+  const group = new Command(name)
+    .description(summary)
+    .helpCommand(false)
+    .addHelpText("before", examplesText(examples));
   for (const command of commands) group.addCommand(command);
   return group;
 }
@@ -77,4 +80,18 @@ export function directoryOf(argument: string | undefined, io: CliIo): string {
   if (dir === undefined || dir === "")
     throw new CliError("CLI_USAGE", "Say which directory: give it as the argument, or set TIDEMARK_DIR");
   return resolve(io.cwd, dir);
+}
+
+/**
+ * Asks for a yes.
+ *
+ * @throws CliError `CLI_UNCONFIRMED` for a no, and where nobody can be asked.
+ */
+export async function confirmed(question: string, { confirm }: CliIo): Promise<void> {
+  if (confirm === undefined)
+    throw new CliError(
+      "CLI_UNCONFIRMED",
+      `${question} There is no terminal to ask: say --yes, or --dry-run to look`,
+    );
+  if (!(await confirm(question))) throw new CliError("CLI_UNCONFIRMED", "Nothing was changed");
 }

@@ -1,7 +1,9 @@
 import { Command, CommanderError } from "commander";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keygenCommand } from "./commands/keygen.ts";
+import { membersCommand } from "./commands/members.ts";
 import { statusCommand } from "./commands/status.ts";
+import { walCommand } from "./commands/wal.ts";
 import { examplesText } from "./define.ts";
 import type { Run } from "./define.ts";
 import { CliError, failureOf } from "./errors.ts";
@@ -50,8 +52,14 @@ export function programOf(run: Run, version: string): Command {
     .helpCommand(false)
     .addHelpText("before", examplesText(["tidemark status data/us-east", "tidemark doctor data/us-east"]))
     .addHelpText("after", FOOTER);
-  for (const command of [statusCommand(run), doctorCommand(run), keygenCommand(run)])
-    program.addCommand(command);
+  const commands = [
+    statusCommand(run),
+    doctorCommand(run),
+    walCommand(run),
+    membersCommand(run),
+    keygenCommand(run),
+  ];
+  for (const command of commands) program.addCommand(command);
   quieten(program, run);
   return program;
 }

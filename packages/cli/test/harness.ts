@@ -3,8 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openRegion } from "@tidemark/region/node";
 import type { Region, RegionOptions } from "@tidemark/region";
-import { runCli } from "../src/index.ts";
+import { createInProcessNetwork } from "@tidemark/transport-inprocess";
+import type { Command } from "commander";
+import { EXIT, runCli } from "../src/index.ts";
 import type { CliIo, ExitCode } from "../src/index.ts";
+import type { Run } from "../src/define.ts";
 
 /** What a command line did. */
 export interface Ran {
@@ -72,6 +75,20 @@ export async function makeRegion(dir: string, options: Partial<RegionOptions> = 
   return region;
 }
 
+/** The first of two regions, its list of members on disk; the other is not there. Closed in good order. */
+export async function makeMember(dir: string): Promise<void> {
+  const network = createInProcessNetwork();
+  const region = await makeRegion(dir, {
+    name: "us-east",
+    members: { version: 1, regions: { "us-east": 1, "eu-west": 2 } },
+    transport: network.join("us-east"),
+    clusterKey: network.clusterKey,
+    bootstrap: true,
+  });
+  await region.close();
+  await network.close();
+}
+
 /** Every file below a folder with its bytes, and every folder: what a command that changes nothing leaves as it was. */
 export function treeOf(dir: string): Record<string, string> {
   const tree: Record<string, string> = {};
@@ -85,4 +102,12 @@ export function treeOf(dir: string): Record<string, string> {
   };
   walk(dir, ".");
   return tree;
+}
+
+/** A run that runs nothing: to look at the tree of commands. */
+export const NOWHERE: Run = { io: undefined as never, exitCode: EXIT.ok, output: undefined as never };
+
+/** Every command line that has a help text: the words before `--help`. */
+export function commandsBelow(command: Command, words: readonly string[] = []): string[][] {
+  return [[...words], ...command.commands.flatMap((child) => commandsBelow(child, [...words, child.name()]))];
 }

@@ -1,3 +1,4 @@
+import { nodeFs } from "@tidemark/wal/node";
 import type { Command } from "commander";
 import {
   checkCheckpoint,
@@ -13,7 +14,9 @@ import { defineCommand, directoryOf } from "../define.ts";
 import type { Run } from "../define.ts";
 import { requireRegion } from "../directory.ts";
 import { EXIT } from "../exit-codes.ts";
+import { checkLogs, checkMembers, checkWatermark } from "../log-checks.ts";
 import type { Output, Tone } from "../output.ts";
+import { requireLogs } from "../survey.ts";
 import { formatTable } from "../table.ts";
 
 export type { DoctorCheck } from "../checks.ts";
@@ -39,20 +42,25 @@ export function doctorCommand(run: Run): Command {
     run: async ({ args: [argument], io, output }) => {
       const dir = directoryOf(argument, io);
       const region = await requireRegion(dir);
-      const patient = { dir, nowMs: io.now(), holder: undefined };
+      const found = await requireLogs(dir);
+      const patient = { dir, nowMs: io.now(), holder: await nodeFs().holderOf(dir) };
+      const { corrupt, ...logs } = await checkLogs(patient, found, io.signal);
       const checks = [
         checkNode(process.version),
         await checkRights(patient),
         await checkDisk(patient),
         checkLock(patient),
         await checkClock(patient),
+        await checkWatermark(patient, found),
+        logs,
         await checkCheckpoint(patient),
+        await checkMembers(patient),
         await checkStatus(patient),
       ];
       const ok = checks.every(({ result }) => result !== "fail");
       const json: DoctorJson = { dir, region, ok, checks };
       await output.result(json, () => render(json, output));
-      return ok ? EXIT.ok : EXIT.unhealthy;
+      return corrupt ? EXIT.corrupt : ok ? EXIT.ok : EXIT.unhealthy;
     },
   });
 }
