@@ -42,6 +42,21 @@ export async function requireRegion(dir: string): Promise<RegionIdentity> {
   return { name, id };
 }
 
+/**
+ * A region of a newer version may keep its logs in another way. Anything else is no matter here: logs tell what they
+ * hold without a region, too.
+ *
+ * @throws CliError `CLI_NEWER_VERSION`.
+ */
+export async function requireKnownVersion(dir: string): Promise<void> {
+  const path = join(dir, "region.json");
+  try {
+    requireFormat(parseObject(await readFile(path, "utf8"), path), path);
+  } catch (error) {
+    if (error instanceof CliError && error.code === "CLI_NEWER_VERSION") throw error;
+  }
+}
+
 /** @throws CliError `CLI_NO_DIRECTORY`. */
 export async function requireDirectory(dir: string): Promise<void> {
   let found;

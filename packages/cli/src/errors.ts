@@ -45,6 +45,8 @@ const EXIT_CODES: Readonly<Record<CliErrorCode, ExitCode>> = {
 /** Codes of the library that say that bytes on disk are not what was written. */
 const CORRUPT = new Set(["WAL_CORRUPT", "WAL_BAD_FILE", "WAL_BAD_BATCH", "REGION_DAMAGED"]);
 
+const NEWER = "WAL_VERSION_UNSUPPORTED";
+
 /** Why a command cannot do what was asked: told in one line. */
 export class CliError extends TidemarkError<CliErrorCode> {
   override readonly name = "CliError";
@@ -65,7 +67,10 @@ export interface Failure {
 
 /** Draws code, line and exit code from whatever was thrown. */
 export function failureOf(error: unknown): Failure {
-  const { code } = (error ?? {}) as { readonly code?: unknown };
+  const { code, cause } = (error ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
+  // What only a newer version can read is no damage, wherever it was met.
+  if (code === "WAL_CORRUPT" && (cause as { readonly code?: unknown } | undefined)?.code === NEWER)
+    return failureOf(cause);
   const message = oneLine(error instanceof Error ? error.message : String(error));
   if (error instanceof CliError) return { code: error.code, message, exitCode: EXIT_CODES[error.code] };
   if (typeof code === "string" && CORRUPT.has(code)) return { code, message, exitCode: EXIT.corrupt };

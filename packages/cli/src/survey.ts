@@ -4,6 +4,7 @@ import { MEMBERS_FILE, STATUS_FILE } from "@tidemark/region";
 import { inspectDirectory } from "@tidemark/wal";
 import type { DirectoryInspection, DirectoryOptions } from "@tidemark/wal";
 import { nodeFs } from "@tidemark/wal/node";
+import { requireKnownVersion } from "./directory.ts";
 import { CliError } from "./errors.ts";
 
 /** What a region keeps beside its logs. */
@@ -23,6 +24,7 @@ export function walOptions(): DirectoryOptions {
  * @throws CliError `CLI_NO_DIRECTORY`, `CLI_NOT_A_REGION`, `CLI_NEWER_VERSION`.
  */
 export async function requireLogs(dir: string): Promise<DirectoryInspection> {
+  await requireKnownVersion(dir);
   const found = await inspectDirectory(nodeFs(), dir, walOptions());
   if (found.state === "missing") throw new CliError("CLI_NO_DIRECTORY", `There is no directory ${dir}`);
   if (found.state === "file") throw new CliError("CLI_NO_DIRECTORY", `${dir} is no directory`);

@@ -1,28 +1,127 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { programOf } from "../src/run-cli.ts";
 import { BAD_DAYS } from "./bad-days.ts";
-import { cli, Place, treeOf } from "./harness.ts";
+import { DAMAGE } from "./damage.ts";
+import { cli, commandsBelow, NOWHERE, Place, treeOf } from "./harness.ts";
+import type { Ran } from "./harness.ts";
 
-/** What a command says to a directory: an exit code and a code, or that it works. */
-type Answer = readonly [exit: number, code: string] | "works";
+/**
+ * What a command says to a directory: that it works; an exit code and a code in one line; a result and an exit code
+ * that says what is wrong with it; or a part of a result, and why it ends.
+ */
+type Answer =
+  | "works"
+  | readonly [exit: number, code: string]
+  | { readonly finds: number }
+  | { readonly stops: readonly [exit: number, code: string] };
 
 const NO_DIRECTORY: Answer = [1, "CLI_NO_DIRECTORY"];
 const NOT_A_REGION: Answer = [1, "CLI_NOT_A_REGION"];
 const DAMAGED: Answer = [5, "CLI_DAMAGED"];
 const NEWER: Answer = [1, "CLI_NEWER_VERSION"];
+const ALONE: Answer = [1, "CLI_MEMBERS_REFUSED"];
+const CORRUPT: Answer = { stops: [5, "WAL_CORRUPT"] };
 
-/** Every command that takes a directory, against every directory something is wrong with. */
-const ANSWERS: Readonly<Record<string, Readonly<Record<string, Answer>>>> = {
-  missing: { status: NO_DIRECTORY, doctor: NO_DIRECTORY },
-  "a file": { status: NO_DIRECTORY, doctor: NO_DIRECTORY },
-  empty: { status: NOT_A_REGION, doctor: NOT_A_REGION },
-  "not ours": { status: NOT_A_REGION, doctor: NOT_A_REGION },
-  "without region.json": { status: DAMAGED, doctor: DAMAGED },
-  "with region.json damaged": { status: DAMAGED, doctor: DAMAGED },
-  "from a newer version": { status: NEWER, doctor: NEWER },
-  "with status.json damaged": { status: DAMAGED, doctor: DAMAGED },
-  "with a status of a newer version": { status: NEWER, doctor: NEWER },
-  "with a status that is something else": { status: DAMAGED, doctor: DAMAGED },
-  "held by a live process": { status: "works", doctor: "works" },
+/** `DIR` is where the directory goes. */
+const COMMANDS = [
+  "status DIR",
+  "doctor DIR",
+  "wal inspect DIR",
+  "wal verify DIR",
+  "wal dump DIR",
+  "members ls DIR",
+  "members add ap-south DIR",
+  "members remove eu-west DIR --yes",
+] as const;
+
+const same = (answer: Answer): Answer[] => COMMANDS.map(() => answer);
+
+/** Every directory something is wrong with: what each of the commands says to it, in their order. */
+const ANSWERS: Readonly<Record<string, readonly Answer[]>> = {
+  missing: same(NO_DIRECTORY),
+  "a file": same(NO_DIRECTORY),
+  empty: same(NOT_A_REGION),
+  "not ours": same(NOT_A_REGION),
+  // The logs tell what they hold without it.
+  "without region.json": [DAMAGED, DAMAGED, "works", "works", "works", DAMAGED, DAMAGED, DAMAGED],
+  "with region.json damaged": [DAMAGED, DAMAGED, "works", "works", "works", DAMAGED, DAMAGED, DAMAGED],
+  "from a newer version": same(NEWER),
+  "with status.json damaged": [DAMAGED, DAMAGED, "works", "works", "works", "works", ALONE, ALONE],
+  "with a status of a newer version": [NEWER, NEWER, "works", "works", "works", "works", ALONE, ALONE],
+  "with a status that is something else": [
+    DAMAGED,
+    DAMAGED,
+    "works",
+    "works",
+    "works",
+    "works",
+    ALONE,
+    ALONE,
+  ],
+  "with members.json damaged": [
+    "works",
+    [5, "REGION_DAMAGED"],
+    "works",
+    "works",
+    "works",
+    [5, "REGION_DAMAGED"],
+    [5, "REGION_DAMAGED"],
+    [5, "REGION_DAMAGED"],
+  ],
+  "with members.json of a newer version": ["works", NEWER, "works", "works", "works", NEWER, NEWER, NEWER],
+  "held by a live process": ["works", "works", "works", "works", "works", "works", ALONE, ALONE],
+  "with a torn tail": ["works", "works", "works", "works", "works", "works", ALONE, ALONE],
+  "with a torn segment before a valid one": [
+    "works",
+    { finds: 5 },
+    "works",
+    { finds: 5 },
+    CORRUPT,
+    "works",
+    ALONE,
+    ALONE,
+  ],
+  "with a flipped bit in a sealed segment": [
+    "works",
+    { finds: 5 },
+    "works",
+    { finds: 5 },
+    CORRUPT,
+    "works",
+    ALONE,
+    ALONE,
+  ],
+  "with a batch of a newer version": [
+    "works",
+    { finds: 3 },
+    "works",
+    { finds: 1 },
+    { stops: [1, "WAL_VERSION_UNSUPPORTED"] },
+    "works",
+    ALONE,
+    ALONE,
+  ],
+  "with damage below the watermark": [
+    "works",
+    { finds: 5 },
+    "works",
+    { finds: 5 },
+    CORRUPT,
+    "works",
+    ALONE,
+    ALONE,
+  ],
+  "with a damaged watermark": ["works", { finds: 5 }, "works", { finds: 5 }, "works", "works", ALONE, ALONE],
+  "with a damaged checkpoint": ["works", { finds: 5 }, "works", { finds: 5 }, "works", "works", ALONE, ALONE],
+};
+
+const DAYS = [...BAD_DAYS, ...DAMAGE];
+/** Each names the scenario it is an instance of. */
+const SCENARIOS: Readonly<Record<string, string>> = {
+  "with a torn tail": "scenario 3",
+  "with a torn segment before a valid one": "scenario 4",
+  "with a flipped bit in a sealed segment": "scenario 5",
+  "with damage below the watermark": "scenario 6",
 };
 
 /** A running region replaces its own status meanwhile. */
@@ -30,41 +129,74 @@ function withoutStatus(tree: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(tree).filter(([name]) => !name.includes("status.json")));
 }
 
-describe.each(BAD_DAYS.map((day) => [day.name, day] as const))("CLI-6 on a directory %s", (name, day) => {
-  test.each(Object.entries(ANSWERS[name] ?? {}))(
-    "`tidemark %s` says so and changes nothing",
-    async (command, answer) => {
-      using place = new Place();
-      const dir = place.path("data");
-      const end = await day.make(dir);
-      try {
-        const held = end !== undefined;
+describe.each(DAYS.map((day) => [SCENARIOS[day.name] ?? "", day.name, day] as const))(
+  "CLI-6 %s on a directory %s",
+  (_, name, day) => {
+    // Made once: no command changes it.
+    let place: Place;
+    let end: void | (() => Promise<void>);
+    beforeAll(async () => {
+      place = new Place();
+      end = await day.make(place.path("data"));
+    });
+    afterAll(async () => {
+      await end?.();
+      place[Symbol.dispose]();
+    });
+
+    test.each(COMMANDS.map((command, index) => [command, ANSWERS[name]![index]!] as const))(
+      "`tidemark %s` says so and changes nothing",
+      async (command, answer) => {
+        const dir = place.path("data");
         const look = (): Record<string, string> =>
-          held ? withoutStatus(treeOf(place.dir)) : treeOf(place.dir);
+          end === undefined ? treeOf(place.dir) : withoutStatus(treeOf(place.dir));
         const before = look();
-        const argv = [...command.split(" "), dir];
+        const argv = command.split(" ").map((word) => (word === "DIR" ? dir : word));
         const text = await cli(argv);
         const json = await cli([...argv, "--json"]);
         expect(look()).toEqual(before);
-        if (answer === "works") {
-          expect(text).toMatchObject({ code: 0, stderr: "" });
-          expect(JSON.parse(json.stdout)).toBeDefined();
-          return;
-        }
-        const [exit, code] = answer;
-        expect(text).toMatchObject({ code: exit, stdout: "" });
-        expect(text.stderr).toMatch(/^tidemark: [^\n]+\n$/);
-        expect(text.stderr).toContain(`(${code})`);
-        expect(text.stderr).toContain(place.dir);
-        expect(json).toMatchObject({ code: exit, stdout: "" });
-        expect(JSON.parse(json.stderr)).toMatchObject({ error: { code, exitCode: exit } });
-      } finally {
-        await end?.();
-      }
-    },
-  );
-});
+        expectAnswer(answer, dir, text, json);
+      },
+    );
+  },
+);
 
-test("CLI-6 the table has every directory something is wrong with", () => {
-  expect(Object.keys(ANSWERS)).toEqual(BAD_DAYS.map(({ name }) => name));
+function expectAnswer(answer: Answer, dir: string, text: Ran, json: Ran): void {
+  const error = Array.isArray(answer)
+    ? answer
+    : typeof answer === "object" && "stops" in answer
+      ? answer.stops
+      : undefined;
+  if (error === undefined) {
+    const code = typeof answer === "object" && "finds" in answer ? answer.finds : 0;
+    expect(text).toMatchObject({ code, stderr: "" });
+    expect(text.stdout.length).toBeGreaterThan(0);
+    expect(json).toMatchObject({ code, stderr: "" });
+    expect(JSON.parse(json.stdout)).toBeDefined();
+    return;
+  }
+  const [code, name] = error as readonly [number, string];
+  expect(text.code).toBe(code);
+  expect(text.stderr).toMatch(/^tidemark: [^\n]+\n$/);
+  expect(text.stderr).toContain(`(${name})`);
+  expect(json.code).toBe(code);
+  expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: name, exitCode: code } });
+  if (Array.isArray(answer)) {
+    expect(text.stderr).toContain(dir);
+    expect([text.stdout, json.stdout]).toEqual(["", ""]);
+  } else {
+    // What stands there is whole: an array of the records before the damage.
+    expect(Array.isArray(JSON.parse(json.stdout))).toBe(true);
+  }
+}
+
+test("CLI-6 the table has every directory something is wrong with, and every command that takes one", () => {
+  expect(Object.keys(ANSWERS)).toEqual(DAYS.map(({ name }) => name));
+  for (const answers of Object.values(ANSWERS)) expect(answers).toHaveLength(COMMANDS.length);
+  const leaves = commandsBelow(programOf(NOWHERE, "0")).map((words) => words.join(" "));
+  const missing = leaves.filter(
+    (name) =>
+      !["", "wal", "members", "keygen"].includes(name) && !COMMANDS.some((one) => one.startsWith(name)),
+  );
+  expect(missing).toEqual([]);
 });

@@ -22,7 +22,8 @@ export function change(path: string, edit: (bytes: Uint8Array) => Uint8Array): v
   writeFileSync(path, edit(new Uint8Array(readFileSync(path))));
 }
 
-async function closed(dir: string): Promise<void> {
+/** A sound region that was closed. */
+export async function closed(dir: string): Promise<void> {
   await (await makeRegion(dir)).close();
 }
 
@@ -79,6 +80,20 @@ export const BAD_DAYS: readonly BadDay[] = [
     make: async (dir) => {
       await closed(dir);
       writeFileSync(join(dir, "status.json"), JSON.stringify({ format: 1, health: "good" }));
+    },
+  },
+  {
+    name: "with members.json damaged",
+    make: async (dir) => {
+      await closed(dir);
+      writeFileSync(join(dir, "members.json"), '{"format":1,"version":1,"regions":{}}');
+    },
+  },
+  {
+    name: "with members.json of a newer version",
+    make: async (dir) => {
+      await closed(dir);
+      writeFileSync(join(dir, "members.json"), '{"format":2}');
     },
   },
   {

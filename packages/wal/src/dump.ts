@@ -38,7 +38,7 @@ export interface DumpOptions extends DirectoryOptions {
  * The log is verified first, then read again; memory does not grow with it.
  *
  * @throws {@link WalError} `WAL_NOT_HELD` if the log is not there or begins above `from`, `WAL_CORRUPT` at damage
- * (with `nextLsn`, from which one may go on).
+ * (with `nextLsn`, from which one may go on), `WAL_VERSION_UNSUPPORTED` where a newer version wrote on.
  */
 export async function* dumpLog(
   fs: WalFs,
@@ -51,11 +51,13 @@ export async function* dumpLog(
   const survey = await surveyDirectory(fs, dir, options);
   const log = await openStored(fs, survey, id, options);
   const name = formatLogId(id);
+  let next = from ?? log.first;
   for await (const batch of log.reader.read(from ?? log.first, {
     ...(signal && { signal }),
     verify: false,
   })) {
     if (batch.firstLsn > to) return;
+    next = batch.lastLsn + 1;
     const place = { firstLsn: batch.firstLsn, lastLsn: batch.lastLsn, digest: hex(batch.digest) };
     for (const record of batch.records()) {
       if (record.lsn < (from ?? 1)) continue;
@@ -72,6 +74,8 @@ export async function* dumpLog(
       };
     }
   }
+  // Nothing good follows, and it is not the end: a dump that just stopped would say that it were.
+  if (log.failed !== undefined && (log.failed.lsn ?? next) >= next) throw log.failed;
 }
 
 /** A place to fetch whole batches from: at least the one that covers `from`, or nothing. */
@@ -106,6 +110,7 @@ export function directorySource(fs: WalFs, dir: string, options: { readonly hash
 interface StoredLogReader {
   readonly first: number;
   readonly reader: LogReader;
+  readonly failed: WalError | undefined;
 }
 
 /** A log of a directory that is not opened, as far as it is good. */
@@ -124,7 +129,7 @@ async function openStored(
   const { recovery, extents, failed } = await examineLog(fs, survey, stored, options);
   const nothing = (): void => {};
   const view = { id, extents, failed, first: recovery.first, whenChanged: () => nothing, wakeAll: nothing };
-  return { first: recovery.first, reader: new LogReader(view, fs, stored.dir, options.hasher) };
+  return { first: recovery.first, reader: new LogReader(view, fs, stored.dir, options.hasher), failed };
 }
 
 function hex(bytes: Uint8Array): string {
