@@ -152,6 +152,21 @@ export const REGION_INSTRUMENTS: readonly RegionInstrument[] = [
     "Batches dropped at the bound and asked for again",
     (m) => m.batchesDropped,
   ),
+  one("snapshots.taken", "counter", "{snapshot}", "Snapshots taken for members", (m) => m.snapshotsTaken),
+  one(
+    "snapshots.restored",
+    "counter",
+    "{snapshot}",
+    "States of members that replaced what was derived here",
+    (m) => m.snapshotsRestored,
+  ),
+  one(
+    "states.rebuilt",
+    "counter",
+    "{replay}",
+    "Replays of all logs because of a divergence",
+    (m) => m.statesRebuilt,
+  ),
   one("ranges.asked", "counter", "{request}", "Ranges asked for to fill a hole", (m) => m.rangesAsked),
   one(
     "frames.unsigned",

@@ -28,6 +28,9 @@ const NOTHING_YET: ReplicationMetrics = {
   unsignedFramesAccepted: 0,
   waiting: 0,
   receiveAheadBytes: 0,
+  snapshotsTaken: 0,
+  snapshotsRestored: 0,
+  statesRebuilt: 0,
 };
 
 /** Draws metrics from counters: what it costs grows with logs and members, not with sessions. */

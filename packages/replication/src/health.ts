@@ -85,4 +85,8 @@ export interface ReplicationMetrics {
   readonly unsignedFramesAccepted: number;
   readonly waiting: number;
   readonly receiveAheadBytes: number;
+  /** Snapshots taken for other members; states of members that replaced ours; replays because of a divergence. */
+  readonly snapshotsTaken: number;
+  readonly snapshotsRestored: number;
+  readonly statesRebuilt: number;
 }

@@ -306,6 +306,9 @@ export class RegionReplication implements Replication {
       poisonFrames: poison.report().total,
       unsignedFramesAccepted: link.codec.unsignedAccepted,
       waiting: waits.size,
+      snapshotsTaken: this.#parts.provider.taken,
+      snapshotsRestored: this.#parts.transfer.snapshots.restored,
+      statesRebuilt: this.#parts.convergence.rebuilt,
       receiveAheadBytes,
     };
   }

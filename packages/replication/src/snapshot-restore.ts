@@ -8,6 +8,7 @@ import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
 import type { Replicated } from "./replicated.ts";
+import type { Reply } from "./reply.ts";
 import type { ReplicationState } from "./replication-state.ts";
 import { decodeSnapshotBody, restoreSnapshotBody, whyNotRestorable } from "./snapshot-body.ts";
 import {
@@ -40,7 +41,7 @@ export interface SnapshotRestoreOptions {
 /** How far a restore is. */
 export type RestoreStage = "idle" | "receiving" | "replacing";
 
-/** Damaged snapshots in a row of one member before another is asked. */
+/** Questions without an answer, or damaged snapshots, in a row of one member before another is asked. */
 const ATTEMPTS_MAX = 3;
 
 /**
@@ -89,9 +90,13 @@ export class SnapshotRestore {
   async #restore(only: RegionId | undefined): Promise<Vector> {
     const { peers, logger } = this.#options;
     this.stage = "receiving";
+    // Whoever has given a part of one goes on; then those heard of most recently.
+    const begun = (await this.#store?.open())?.region;
+    const rank = ({ region, heardAtMs = -1 }: Peer): number =>
+      region === begun ? Number.POSITIVE_INFINITY : (heardAtMs ?? -1);
     const candidates = [...peers.all()]
       .filter(({ region }) => only === undefined || region === only)
-      .toSorted((a, b) => (b.heardAtMs ?? -1) - (a.heardAtMs ?? -1));
+      .toSorted((a, b) => rank(b) - rank(a));
     let cause: unknown;
     for (const peer of candidates) {
       try {
@@ -114,22 +119,19 @@ export class SnapshotRestore {
 
   /** A whole snapshot that can be restored here. */
   async #receive(peer: Peer): Promise<Checkpoint> {
-    const { link, limits, place, channels } = this.#options;
+    const { limits, place, channels } = this.#options;
     const store = this.#store;
     if (store === undefined || place === undefined) throw unavailable("there is no place to keep it");
     const transfer = new SnapshotTransfer({ bytesMax: limits.snapshotBytesMax, partial: await store.open() });
     for (let attempt = 1; ; attempt++) {
       for (let idle = 0; !transfer.complete;) {
-        const reply = await link.ask(peer.region, {
-          kind: "snapshot",
-          token: encodeSnapshotToken(transfer.token),
-        });
+        const reply = await this.#ask(peer.region, encodeSnapshotToken(transfer.token));
         if (reply.kind !== "snapshot") throw unavailable(`region ${peer.region} gives none`);
         const effect = transfer.receive(reply.part);
         if (effect.kind === "too-large") throw unavailable(`it has ${effect.totalBytes} bytes`);
         idle = effect.kind === "ignore" ? idle + 1 : 0;
         if (idle >= ATTEMPTS_MAX) throw unavailable(`region ${peer.region} repeats itself`);
-        if (effect.kind === "begin") await store.begin(effect.part);
+        if (effect.kind === "begin") await store.begin(peer.region, effect.part);
         if (effect.kind === "append") await store.append(effect.part);
       }
       try {
@@ -142,6 +144,20 @@ export class SnapshotRestore {
         transfer.discard();
         await store.discard();
         if (!(error instanceof CoreError) || attempt >= ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  /** Asks again what a link has lost: another member would begin with another snapshot. */
+  async #ask(region: RegionId, token: Uint8Array): Promise<Reply> {
+    const { link, timers, limits } = this.#options;
+    const backoff = new Backoff(timers, limits.retryMs);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await link.ask(region, { kind: "snapshot", token });
+      } catch (error) {
+        if (attempt >= ATTEMPTS_MAX || link.signal.aborted) throw error;
+        await backoff.pause(link.signal);
       }
     }
   }

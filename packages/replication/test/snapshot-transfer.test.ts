@@ -1,4 +1,4 @@
-import { logId, nobleHasher } from "@tidemark/core";
+import { logId, nobleHasher, regionId } from "@tidemark/core";
 import { memoryFs, Vector, type Checkpoint } from "@tidemark/wal";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -95,7 +95,7 @@ test("REP-12 a snapshot arrives whole whatever is lost, repeated or dropped on t
           if (event === "lose" || transfer.complete) return;
           for (let times = event === "repeat" ? 2 : 1; times > 0; times--) {
             const effect = transfer.receive({ ...part, bytes: part.bytes.slice() });
-            if (effect.kind === "begin") await store.begin(effect.part);
+            if (effect.kind === "begin") await store.begin(regionId(1), effect.part);
             if (effect.kind === "append") await store.append(effect.part);
           }
         };
