@@ -4,7 +4,7 @@ import {
   formatMembership,
   nextMembership,
   openReplication,
-  routerOf,
+  ShardRouter,
 } from "@tidemark/replication";
 import type {
   ClusterKey,
@@ -92,6 +92,8 @@ export interface StartHow {
   readonly joinedSince?: number;
   /** What was promised to a proposal of another list in an earlier run. */
   readonly promised?: MembershipPromise;
+  /** The list gives slots to other shards than the logs of the last run were written under. */
+  readonly slotsMoved?: boolean;
 }
 
 /** What exists once the region knows its cluster. */
@@ -185,7 +187,7 @@ export class RegionEngine {
       for (const listener of this.#listeners) this.#tell(listener, change);
     });
     const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock });
-    const slots = new SlotMap(routerOf(membership), hasher);
+    const slots = new SlotMap(() => replication.membership, hasher);
     const bridge = new SessionReplicationBridge({
       fold,
       admission,
@@ -207,7 +209,7 @@ export class RegionEngine {
       list: membership,
       promised,
     });
-    const replication = await openReplication({
+    const replication: Replication = await openReplication({
       wal,
       transport,
       hasher,
@@ -223,6 +225,7 @@ export class RegionEngine {
       role: options.role ?? "member",
       bootstrap: how.bootstrap,
       joining: how.joining,
+      slotsMoved: how.slotsMoved ?? false,
       channels: { sessions: bridge, signals: channels.get("signals") as Replicated },
       ...(schema === undefined ? {} : { schema: schema.digest }),
       relay: (records) => this.#relayed(bridge.relay(records)),
@@ -290,7 +293,12 @@ export class RegionEngine {
     const list = this.#running?.replication.membership;
     const { version, regions } = parseMembers(this.parts.options.members);
     return list === undefined
-      ? { version, regions: Object.fromEntries(regions), removed: [] }
+      ? {
+          version,
+          regions: Object.fromEntries(regions),
+          removed: [],
+          shards: this.parts.options.shards ?? 1,
+        }
       : toRegionMembers(list);
   }
 
@@ -306,6 +314,19 @@ export class RegionEngine {
     const next = (): Membership =>
       given.version === current.version ? { ...current, ...given } : nextMembership(current, given);
     await this.#translating((async () => (same ? undefined : replication.setMembership(next())))());
+  }
+
+  /** Spreads the slots over another number of shards, in every region. */
+  async moveSlots(shards: number): Promise<void> {
+    ShardRouter.hash(shards);
+    this.#requireOpen();
+    const replication = this.#running?.replication;
+    if (replication === undefined) throw this.#notReady("wait with ready()");
+    const { membership } = replication;
+    if (shards === membership.shards) return;
+    const { version, regions } = membership;
+    const next = nextMembership(membership, { version: version + 1, regions, shards });
+    await this.#translating(replication.setMembership(next));
   }
 
   get fold(): SessionFold {

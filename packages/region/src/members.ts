@@ -19,6 +19,8 @@ export interface Members {
 /** Members as they are now, and who was one. */
 export interface RegionMembers extends MembersOption {
   readonly removed: readonly { readonly name: string; readonly id: number; readonly version: number }[];
+  /** Logs that the key space is divided into. */
+  readonly shards: number;
 }
 
 /** The region without a cluster: id 0, alone. */
@@ -58,10 +60,16 @@ export function parseMembers(option: MembersOption | undefined): Members {
 }
 
 /** A list as a caller sees it. */
-export function toRegionMembers({ version, regions, removed }: Omit<Membership, "seed">): RegionMembers {
+export function toRegionMembers({
+  version,
+  regions,
+  removed,
+  shards,
+}: Omit<Membership, "seed">): RegionMembers {
   return {
     version,
     regions: Object.fromEntries(regions),
     removed: [...(removed ?? [])].map(([id, region]) => ({ id, ...region })),
+    shards,
   };
 }

@@ -64,7 +64,11 @@ export async function openRegion<Signal extends string = string>(
   const transport = options.transport ?? loneTransport();
 
   // Before anything is touched: whoever opens the wrong directory leaves it as it was.
-  if ((await readOwnFile(platform, options, identity)) === undefined && (await holdsLogs(fs, dir))) {
+  const found = await readOwnFile(platform, options, identity);
+  if (found !== undefined) {
+    const list = await readMembersFile(fs, dir);
+    requireShards(options, list?.shards ?? found.shards, `${dir} has`);
+  } else if (await holdsLogs(fs, dir)) {
     throw new RegionError(
       "REGION_DAMAGED",
       `Cannot open ${dir}: it holds logs, and region.json, which says whose they are, is missing; restore it, or give the region another directory`,
@@ -130,19 +134,24 @@ export async function openRegion<Signal extends string = string>(
         await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined });
       });
     } else {
-      const stored = id === 0 ? undefined : await readMembersFile(fs, dir);
+      const stored = await readMembersFile(fs, dir);
       const { seed, shards } = file;
       // A region that was alone is remembered as one that went: its logs stay its own.
-      const before = file.id === id ? stored : { ...ALONE_LIST, shards };
+      const alone = file.id !== id;
+      const before = alone ? { ...ALONE_LIST, shards: stored?.shards ?? shards } : stored;
       const membership = listToOpen({ file: before, option: members, seed, shards, dir, hasher, logger });
-      if (id !== 0 && membership.version !== stored?.version) await writeMembersFile(fs, dir, membership);
-      if (file.id !== id) file = await note({ name, id, since: membership.since?.get(id) ?? 0 });
+      if (id !== 0 && (alone || membership.version !== stored?.version))
+        await writeMembersFile(fs, dir, membership);
+      if (alone) file = await note({ name, id, since: membership.since?.get(id) ?? 0 });
+      const slotsMoved = membership.shards !== shards;
+      if (slotsMoved) file = await note({ shards: membership.shards });
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
       await engine.start(membership, {
         bootstrap: file.joined,
         joining: !file.joined,
         checkpoint,
         joinedSince: file.since,
+        slotsMoved,
         ...(stored?.promised === undefined || membership.version >= stored.promised.version
           ? {}
           : { promised: stored.promised }),
@@ -189,10 +198,7 @@ async function readOwnFile(
   if (file === undefined) return undefined;
   // A region alone becomes the first of a cluster.
   const promoted = file.id === 0 && options.members !== undefined && options.bootstrap === true;
-  if (promoted || (file.name === name && file.id === id)) {
-    requireShards(options, file.shards, `${dir} was made with`);
-    return file;
-  }
+  if (promoted || (file.name === name && file.id === id)) return file;
   throw new RegionError(
     "REGION_FOREIGN_DIR",
     `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id}); ${

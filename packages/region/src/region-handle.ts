@@ -67,6 +67,10 @@ export class RegionHandle implements Region {
     return this.#engine.setMembers(members);
   }
 
+  moveSlots(shards: number): Promise<void> {
+    return this.#engine.moveSlots(shards);
+  }
+
   health(): RegionHealth {
     return this.#engine.health();
   }

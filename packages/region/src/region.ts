@@ -235,6 +235,14 @@ export interface Region<Signal extends string = string> {
    * another one of its version.
    */
   setMembers(members: MembersOption): Promise<void>;
+  /**
+   * Spreads the slots, and with them the users, over another number of shards (1 to 4,096), in every region: the list of
+   * members gets the next version, and each region that takes it ends its logs and begins new ones. What was written
+   * stays where it was and counts as before; nothing is copied, and writes go on.
+   *
+   * @throws RegionError `MEMBERSHIP_REFUSED` when another change of the list was quicker: try again.
+   */
+  moveSlots(shards: number): Promise<void>;
   health(): RegionHealth;
   /** Numbers, as plain data: positions a log, lag a member, counters since the start. Cheap: none grows with sessions. */
   metrics(): RegionMetrics;

@@ -48,7 +48,7 @@ test("REP-7 RGN-1 a region is added by one call in one region: the list is on ev
   const members = { version: 2, regions: { "us-east": 1, "eu-west": 2, "ap-south": 3 } };
   await east.setMembers(members);
   await loggers.get("eu-west")!.said(IN_FORCE);
-  expect(west.members()).toEqual({ ...members, removed: [] });
+  expect(west.members()).toEqual({ ...members, removed: [], shards: 1 });
   for (const name of ["us-east", "eu-west"]) {
     expect(await json(cluster.disk(name), "members.json")).toMatchObject({
       format: 1,
@@ -99,7 +99,7 @@ test("REP-7 RGN-1 lists that do not follow are refused with the reason, and the 
   await expect(east.setMembers({ version: 2, regions: {} })).rejects.toBeInstanceOf(TypeError);
   // The same list again is no change.
   await east.setMembers(cluster.members);
-  expect(east.members()).toEqual({ ...cluster.members, removed: [] });
+  expect(east.members()).toEqual({ ...cluster.members, removed: [], shards: 1 });
   await cluster.close("us-east");
   const options: Partial<RegionOptions> = {
     members: { version: 7, regions: { "us-east": 1, "eu-north": 2 } },
@@ -111,6 +111,7 @@ test("REP-7 RGN-1 lists that do not follow are refused with the reason, and the 
     version: 7,
     regions: { "us-east": 1 },
     removed: [{ name: "eu-west", id: 2, version: 7 }],
+    shards: 1,
   });
 });
 
@@ -127,7 +128,12 @@ test("REP-7 RGN-1 what an operator writes into members.json of a running region 
   await Promise.all(["us-east", "eu-west", "ap-south"].map((name) => loggers.get(name)!.said(IN_FORCE)));
   const removed = [{ name: "ap-south", id: 3, version: 2 }];
   for (const name of ["us-east", "eu-west"]) {
-    expect(cluster.region(name).members()).toEqual({ version: 2, regions: edited.regions, removed });
+    expect(cluster.region(name).members()).toEqual({
+      version: 2,
+      regions: edited.regions,
+      removed,
+      shards: 1,
+    });
     expect(cluster.region(name).health().replication!.removed).toMatchObject([
       { name: "ap-south", version: 2 },
     ]);
@@ -243,7 +249,11 @@ test("RGN-1 a region alone becomes the first of a cluster: what it has is there,
   });
   const east = await cluster.open("us-east", { bootstrap: true });
   expect([east.name, east.id, east.certificate().digest]).toEqual(["us-east", 1, before.digest]);
-  expect(east.members()).toEqual({ ...cluster.members, removed: [{ name: "local", id: 0, version: 1 }] });
+  expect(east.members()).toEqual({
+    ...cluster.members,
+    removed: [{ name: "local", id: 0, version: 1 }],
+    shards: 1,
+  });
   const west = await cluster.open("eu-west");
   await west.ready({ timeoutMs: 20_000 });
   expect(west.users.get("ada").hidden()).toEqual(["book"]);
@@ -269,6 +279,7 @@ test("REP-7 close({ leave: true }) ships what only this region has, then the oth
     version: 2,
     regions: { "us-east": 1, "eu-west": 2 },
     removed: [{ name: "ap-south", id: 3, version: 2 }],
+    shards: 1,
   });
   expect(east.users.get("ada").hidden()).toEqual(["book"]);
   expect((await east.sessions.get(session.id)!.unhide("book", { ack: "all", timeoutMs: 60_000 })).ack).toBe(

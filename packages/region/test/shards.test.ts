@@ -41,7 +41,8 @@ test("REP-8 a user and all their sessions share a slot, and a minted id names it
       fc.uint8Array({ minLength: 16, maxLength: 16 }),
       fc.integer({ min: 1, max: 64 }),
       (user, random, shards) => {
-        const slots = new SlotMap(ShardRouter.hash(shards), hasher);
+        const list = { version: 1, regions: new Map(), seed: new Uint8Array(16), shards };
+        const slots = new SlotMap(() => list, hasher);
         const id = slots.mint(user, random);
         expect(slotOfSessionId(id)).toBe(slotOf(hasher, user));
         expect(slots.shardOfSession(id, undefined)).toBe(slots.shardOfUser(user));
@@ -135,4 +136,87 @@ test("REP-8 another number of shards than a directory or its cluster has is refu
   for (const shards of [0, 1.5, 4_097]) {
     await expect(openRegion({ dir: "alone", shards }, loneOptions())).rejects.toThrow(RangeError);
   }
+});
+
+test("REP-8 slots move to another number of shards while regions run: state, digests and cursors stay as they are", async () => {
+  await using cluster = await sharded(1, "us-east", "eu-west");
+  const [east, west] = [cluster.region("us-east"), cluster.region("eu-west")];
+  const users = [0, 1, 2, 3].map((shard) => userOf(shard, 4));
+  const sessions = [];
+  for (const user of users) {
+    const session = await east.sessions.start({ user, agent: "scout" });
+    await session.hide("before");
+    sessions.push(session);
+  }
+  await cluster.converged();
+  const { digest } = east.certificate();
+  cluster.network.cut("us-east", "eu-west");
+  for (const session of sessions) await session.annotate("only here");
+  const cursors = sessions.map((session) => session.cursor());
+
+  await east.moveSlots(4);
+  expect(east.members().shards).toBe(4);
+  for (const session of sessions) await session.hide("after");
+  const after = sessions.map((session) => session.cursor());
+  expect(new Set(logsOf(east).map(({ shard }) => shard)).size).toBe(4);
+  expect(west.members().shards).toBe(1);
+
+  cluster.network.heal();
+  for (const [at, session] of sessions.entries()) {
+    // What a cursor of before the move names is in the old log, and what one of after it names in both.
+    expect(
+      (await west.sessions.resume(session.id, { cursor: cursors[at]! })).state().annotations,
+    ).toHaveLength(1);
+    const there = await west.sessions.resume(session.id, { cursor: after[at]! });
+    expect(there.user.hidden()).toEqual(["after", "before"]);
+    await there.annotate("there, by the new map", { ack: "all" });
+  }
+  await cluster.converged();
+  expect(west.members()).toEqual(east.members());
+  expect(east.certificate()).toEqual(west.certificate());
+  expect(digest).not.toBe(east.certificate().digest);
+  expect(
+    new Set(
+      logsOf(west)
+        .filter(({ region }) => region === west.id)
+        .map(({ shard }) => shard),
+    ).size,
+  ).toBe(4);
+
+  // Fewer again, and both restarted: the wrong number is refused, the right one opens, and nothing is lost.
+  await west.moveSlots(2);
+  await cluster.converged();
+  const last = east.certificate().digest;
+  for (const name of ["us-east", "eu-west"]) await cluster.close(name);
+  await expect(cluster.open("us-east", { shards: 4 })).rejects.toMatchObject({ code: "SHARDS_MISMATCH" });
+  const reopened = await cluster.open("us-east", { shards: 2 });
+  const other = await cluster.open("eu-west");
+  await Promise.all([reopened.ready(), other.ready()]);
+  expect(reopened.certificate().digest).toBe(last);
+  await reopened.sessions.get(sessions[3]!.id)!.hide("again");
+  await cluster.converged();
+  expect(other.users.get(users[3]!).hidden()).toEqual(["after", "again", "before"]);
+});
+
+test("REP-8 a region alone moves its slots too, and keeps them as the first of a cluster", async () => {
+  const platform = loneOptions();
+  const alone = await openRegion({ dir: "alone" }, platform);
+  const session = await alone.sessions.start({ user: userOf(2, 3), agent: "scout" });
+  await session.hide("before");
+  await alone.moveSlots(3);
+  await session.hide("after");
+  await expect(alone.moveSlots(0)).rejects.toThrow(RangeError);
+  await alone.close();
+
+  await expect(openRegion({ dir: "alone", shards: 1 }, platform)).rejects.toMatchObject({
+    code: "SHARDS_MISMATCH",
+  });
+  const again = await openRegion({ dir: "alone", shards: 3 }, platform);
+  expect(again.users.get(userOf(2, 3)).hidden()).toEqual(["after", "before"]);
+  expect(
+    logsOf(again)
+      .map(({ shard }) => shard)
+      .toSorted(),
+  ).toEqual([0, 2]);
+  await again.close();
 });
