@@ -112,6 +112,13 @@ export function decodeBatchHeader(bytes: Uint8Array, offset: number = 0): BatchH
   return { version, log: logId(region, shard, epoch, channel), firstLsn, recordCount, payloadBytes };
 }
 
+/** Puts the version that is written, and no flags, into a header. */
+export function writeVersion(bytes: Uint8Array): void {
+  bytes[OFFSET.version] = BATCH_VERSION;
+  bytes[OFFSET.flags] = 0;
+  bytes[OFFSET.flags + 1] = 0;
+}
+
 /** What goes into a header besides what the payload says. */
 export interface BatchHeaderFields {
   readonly log: LogId;

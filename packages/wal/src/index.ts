@@ -38,6 +38,7 @@ export { type Log, type LogPosition, type QueueState, type ReadOptions } from ".
 export type { Logger } from "./logger.ts";
 export * from "./memory-fs.ts";
 export type { Corruption, LogRecovery, NotResumableReason, TornTail } from "./recovery.ts";
+export * from "./repair-directory.ts";
 export { formatSegmentName, parseSegmentName, type SegmentName } from "./segment-name.ts";
 export type { Timers } from "./timers.ts";
 export * from "./vector.ts";

@@ -114,7 +114,7 @@ export class LogReader {
 
   async #baseDigest(): Promise<Uint8Array | undefined> {
     const extent = this.#tail.extents[0];
-    if (extent === undefined || extent.lastLsn < extent.firstLsn) return undefined;
+    if (extent?.firstLsn !== this.#tail.first || extent.lastLsn < extent.firstLsn) return undefined;
     if (extent.previous !== undefined) return extent.previous;
     const file = await this.#open(extent, extent.firstLsn);
     try {

@@ -79,10 +79,10 @@ class LogRebuild {
   constructor(plan: RepairPlan) {
     this.#plan = plan;
     const first = (plan.stored.segments[0] as SegmentName).firstLsn;
-    this.#position = {
-      lsn: first - 1,
-      digest: first === 1 ? new Uint8Array(BATCH_DIGEST_BYTES) : plan.extents[0]?.previous,
-    };
+    const [head] = plan.extents;
+    // Of a trimmed log only its first batch knows the digest before it; if that one is lost, what follows must fit.
+    const base = head?.firstLsn === first ? head.previous : undefined;
+    this.#position = { lsn: first - 1, digest: first === 1 ? new Uint8Array(BATCH_DIGEST_BYTES) : base };
   }
 
   result(): RepairResult & { readonly end: LogPosition } {

@@ -7,6 +7,7 @@ import {
   decodeBatchHeader,
   equalBytes,
   verifyBatch,
+  writeVersion,
   type BatchHeader,
 } from "./batch-header.ts";
 import { checkRecords } from "./batch.ts";
@@ -114,6 +115,10 @@ async function scanBatches(
       reader.at += length;
     } catch (error) {
       if (!(error instanceof WalError)) throw error;
+      if (error.code === "WAL_VERSION_UNSUPPORTED") {
+        const rotten = await rottenVersion(segment, reader, chain);
+        if (rotten !== undefined) return { extent, offset: at, ...rotten };
+      }
       const claim =
         header !== undefined && continues
           ? {
@@ -123,6 +128,39 @@ async function scanBatches(
           : undefined;
       return { extent, offset: at, damage: error, claim };
     }
+  }
+}
+
+/**
+ * Tells a version or flag that has rotted from one that is newer: with the bytes that this version writes there, the
+ * batch is what its digest and the chain say.
+ */
+async function rottenVersion(
+  segment: ScannedSegment,
+  reader: AheadReader,
+  chain: ChainEnd | undefined,
+): Promise<Pick<ScanResult, "damage" | "claim"> | undefined> {
+  const offset = reader.offset;
+  try {
+    let length = BATCH_HEADER_BYTES;
+    for (;;) {
+      const bytes = reader.buffer.slice(reader.at, reader.at + length);
+      writeVersion(bytes);
+      const header = decodeBatchHeader(bytes);
+      if (length === BATCH_HEADER_BYTES) {
+        length += header.payloadBytes;
+        if (!(await reader.fill(length))) return undefined;
+        continue;
+      }
+      const continues = chain === undefined || continuesChain(header, batchPrevious(bytes), chain);
+      if (!continues || !verifyBatch(bytes, 0, header, segment.hasher)) return undefined;
+      const message = `Cannot accept batch ${header.firstLsn}: its version or its flags have changed`;
+      const damage = new WalError("WAL_BAD_BATCH", message, { offset });
+      return { damage, claim: { end: offset + length, digest: batchDigest(bytes).slice() } };
+    }
+  } catch (error) {
+    if (error instanceof WalError) return undefined;
+    throw error;
   }
 }
 

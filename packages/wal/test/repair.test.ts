@@ -333,6 +333,20 @@ test("scenario 43: an older image of a foreign log is caught up from the peer, n
   expect(await batches(own(again))).toEqual(await batches(origin));
 });
 
+test("scenario 50, WAL-3: a version or flag that rots at the tail is rot, and not a newer version", async () => {
+  const origin = await peer(3, 20);
+  const end = (await batches(origin)).slice(0, 2).reduce((sum, batch) => sum + batch.bytes.length, 0);
+  for (const at of [4, 6, 7]) {
+    const fs = memoryFs();
+    await (await copyOf(origin, fs)).close();
+    fs.flipBit(SEGMENT, end + at, 2);
+    const again = await open(fs, SMALL);
+    expect(again.recovery).toMatchObject([{ reason: "corrupt", corrupt: { offset: end, lsn: 3 } }]);
+    await again.repair(OWN, from(origin));
+    expect(await batches(own(again))).toEqual(await batches(origin));
+  }
+});
+
 /** Runs `die` when `due` says so, asked before each sync and each change of a directory. */
 function dieAfter(fs: MemoryFs, due: () => boolean, die: () => void): () => void {
   let dead = false;
