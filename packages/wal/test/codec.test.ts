@@ -18,7 +18,7 @@ import {
 } from "@tidemark/wal";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bodies, body, fresh, open, own, text } from "./support.ts";
+import { bodies, body, fresh, open, own, reseal, text } from "./support.ts";
 
 const golden = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`golden/${name}`, import.meta.url)));
@@ -135,6 +135,7 @@ test("WAL-3 a newer version, and unknown flags, are refused by number and never 
   ] as const) {
     const newer = golden("v2-two-batches.wal");
     newer[offset] = value;
+    reseal(newer.subarray(0, 73));
     expect(() => decodeBatch(newer, 0, nobleHasher)).toThrow(
       expect.objectContaining({ code: "WAL_VERSION_UNSUPPORTED" }),
     );

@@ -12,7 +12,20 @@ import {
   type MemoryFs,
 } from "@tidemark/wal";
 import { expect, test } from "vitest";
-import { OWN, SEGMENT, batches, body, fresh, image, open, outcome, own, patch, plant } from "./support.ts";
+import {
+  OWN,
+  SEGMENT,
+  batches,
+  body,
+  fresh,
+  image,
+  open,
+  outcome,
+  own,
+  patch,
+  plant,
+  reseal,
+} from "./support.ts";
 
 const FILE = SEGMENT.slice("wal/".length);
 const hasher = nobleHasher;
@@ -205,7 +218,9 @@ test("WAL-16 a directory of a newer version is refused by number, opened by nobo
   for (const each of ["a", "b"]) await log.append(2, body(each));
   const [, second] = await batches(log);
   await wal.close();
-  await patch(fs, SEGMENT, second?.bytes.length as number, Uint8Array.of(0x54, 0x4d, 0x57, 0x4c, 3));
+  const newer = (second?.bytes as Uint8Array).slice();
+  newer[4] = 3;
+  await patch(fs, SEGMENT, newer.length, reseal(newer));
   expect(await verify(fs)).toMatchObject({
     openable: false,
     findings: [{ kind: "newer-version", file: FILE, offset: second?.bytes.length, from: 2 }],
