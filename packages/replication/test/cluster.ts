@@ -37,6 +37,8 @@ export type Written = Awaited<ReturnType<Replication["append"]>>;
 export type NodeOptions = Partial<OpenReplicationOptions> & {
   readonly state?: ModelState;
   readonly segmentBytes?: number;
+  readonly queueRecordsMax?: number;
+  readonly batchBytesMax?: number;
   /** Keeps checkpoints: begins from the newest, and may take a snapshot of a member. */
   readonly keeps?: boolean;
 };
@@ -82,13 +84,18 @@ export class TestCluster implements AsyncDisposable {
     return this.nodes.get(name)!;
   }
 
-  async open(name: string, { segmentBytes, keeps = false, ...options }: NodeOptions = {}): Promise<Node> {
+  async open(
+    name: string,
+    { segmentBytes, queueRecordsMax, batchBytesMax, keeps = false, ...options }: NodeOptions = {},
+  ): Promise<Node> {
     const fs = this.disk(name);
     const wal = await openWal({
       fs,
       dir: "data",
       hasher: nobleHasher,
       ...(segmentBytes !== undefined && { segmentBytes }),
+      ...(queueRecordsMax !== undefined && { queueRecordsMax }),
+      ...(batchBytesMax !== undefined && { batchBytesMax }),
     });
     const transport = options.transport ?? this.network.join(name);
     const state = options.state ?? new ModelState();
