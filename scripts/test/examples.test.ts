@@ -11,6 +11,7 @@ const TIMEOUT_MS = 120_000;
 const documents = [
   join(root, "README.md"),
   join(root, "docs", "quickstart.md"),
+  join(root, "docs", "migrate.md"),
   ...publicPackages().map((one) => join(one.dir, "README.md")),
 ];
 

@@ -137,12 +137,14 @@ export async function openRegion<Signal extends string = string>(
       const stored = await readMembersFile(fs, dir);
       const { seed, shards } = file;
       // A region that was alone is remembered as one that went: its logs stay its own.
-      const alone = file.id !== id;
+      const half = stored === undefined ? file.since > 0 : stored.regions.get(ALONE) === 0;
+      const alone = id !== 0 && (file.id !== id || half);
       const before = alone ? { ...ALONE_LIST, shards: stored?.shards ?? shards } : stored;
       const membership = listToOpen({ file: before, option: members, seed, shards, dir, hasher, logger });
+      // In this order: a crash between the two leaves a region that was alone, with its list of one.
+      if (alone) file = await note({ name, id, since: membership.since?.get(id) ?? 0 });
       if (id !== 0 && (alone || membership.version !== stored?.version))
         await writeMembersFile(fs, dir, membership);
-      if (alone) file = await note({ name, id, since: membership.since?.get(id) ?? 0 });
       const slotsMoved = membership.shards !== shards;
       if (slotsMoved) file = await note({ shards: membership.shards });
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
