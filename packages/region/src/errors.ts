@@ -25,6 +25,8 @@ export type RegionErrorCode =
   | "SCHEMA_MISSING"
   /** Signals were folded under another schema, and the logs to fold them anew are not all here any more. */
   | "SCHEMA_CHANGED"
+  /** An export names neither its first time nor its last. */
+  | "EXPORT_UNBOUNDED"
   /** `shards` is another number than this directory or its cluster was made with: the message has both. */
   | "SHARDS_MISMATCH"
   /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */

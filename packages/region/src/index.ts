@@ -11,6 +11,8 @@ export type * from "./metrics.ts";
 export { openRegion } from "./open-region.ts";
 export { REGION_DEFAULTS } from "./options.ts";
 export type { ClusterKey, RegionLogger, RegionOptions, RegionPlatform } from "./options.ts";
+export * from "./export-row.ts";
+export { exportDirectory, type ExportDirectory, type ExportOptions } from "./export-signals.ts";
 export type * from "./region-signals.ts";
 export type * from "./region.ts";
 export { CHANGES_WAITING_MAX } from "./changes.ts";

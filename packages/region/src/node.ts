@@ -3,6 +3,9 @@ import { channel } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { createBlake3Hasher } from "@tidemark/blake3-wasm";
 import { nodeFs } from "@tidemark/wal/node";
+import type { ExportRow, ExportSummary } from "./export-row.ts";
+import { exportDirectory } from "./export-signals.ts";
+import type { ExportOptions } from "./export-signals.ts";
 import { openRegion as openRegionOn } from "./open-region.ts";
 import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type { Region } from "./region.ts";
@@ -39,6 +42,20 @@ export function openRegion<Signal extends string = string>(
   options: RegionOptions<Signal>,
 ): Promise<Region<Signal>> {
   return openRegionOn(options, nodePlatform());
+}
+
+/**
+ * What was signalled, row by row, from a directory of this machine or from a region that is open: see
+ * `exportDirectory`. No region has to run on the directory, and one may.
+ *
+ * @throws RegionError `EXPORT_UNBOUNDED` without `sinceMs` and `untilMs`.
+ */
+export function exportSignals(
+  source: string | Region,
+  options: ExportOptions,
+): AsyncGenerator<ExportRow, ExportSummary, undefined> {
+  if (typeof source !== "string") return source.signals.export(options);
+  return exportDirectory({ fs: nodeFs(), dir: source, hasher: createBlake3Hasher() }, options);
 }
 
 /** Of this package; its manifest lies beside `src` and `dist` alike. */

@@ -1,5 +1,7 @@
 import type { SignalWindow, WindowSum } from "@tidemark/core";
 import type { RankedEntity, SignalSchema, Velocity } from "@tidemark/signals";
+import type { ExportRow, ExportSummary } from "./export-row.ts";
+import type { ExportOptions } from "./export-signals.ts";
 import type { WriteOptions, WriteResult } from "./region.ts";
 
 /** Options of a signal. */
@@ -15,7 +17,7 @@ export type SignalResult = Omit<WriteResult, "position">;
 
 /**
  * The ledger: what was signalled anywhere in the cluster, in sessions and without one, each contribution once. Times are
- * this region's now unless given. Everything but `schema` throws `SCHEMA_MISSING` in a region without a schema.
+ * this region's now unless given. Everything but `schema` and `export` throws `SCHEMA_MISSING` in a region without a schema.
  */
 export interface RegionSignals<Name extends string = string> {
   readonly schema: SignalSchema<Name> | undefined;
@@ -31,6 +33,12 @@ export interface RegionSignals<Name extends string = string> {
   window(entity: string, signal: Name, window: SignalWindow, nowMs?: number): WindowSum;
   /** @throws SignalError `WINDOW_UNKNOWN` if the schema keeps none. */
   velocity(entity: string, signal: Name, nowMs?: number): Velocity;
+  /**
+   * What was signalled, row by row, straight from this region's logs: see `exportDirectory`. Needs no schema.
+   *
+   * @throws RegionError `EXPORT_UNBOUNDED` without `sinceMs` and `untilMs`.
+   */
+  export(options: ExportOptions): AsyncGenerator<ExportRow, ExportSummary, undefined>;
   /** The candidates by score, the highest first; equal ones by the bytes of their names. */
   rank(entities: readonly string[], signal: Name, nowMs?: number): RankedEntity[];
 }

@@ -1,9 +1,16 @@
 import type { SignalWindow, WindowSum } from "@tidemark/core";
 import { LedgerReader } from "@tidemark/signals";
+import type { ReadOptions, WalBatch } from "@tidemark/wal";
 import type { RankedEntity, SignalSchema, Velocity } from "@tidemark/signals";
 import type { RegionEngine } from "./engine.ts";
 import { RegionError } from "./errors.ts";
+import type { ExportRow, ExportSummary } from "./export-row.ts";
+import { exportLogs } from "./export-signals.ts";
+import type { ExportOptions } from "./export-signals.ts";
 import type { RegionSignals, SignalOptions, SignalResult } from "./region-signals.ts";
+
+/** Bytes of one record of a log, about. */
+const RECORD_BYTES = 64;
 
 /** What {@link Region.signals} hands out. */
 export class SignalsHandle implements RegionSignals {
@@ -29,6 +36,24 @@ export class SignalsHandle implements RegionSignals {
     const content = { entity, signal, weight, eventTimeMs };
     return this.#engine.recordSignal(
       propensity === undefined ? content : { ...content, propensity },
+      options,
+    );
+  }
+
+  export(options: ExportOptions): AsyncGenerator<ExportRow, ExportSummary, undefined> {
+    const { parts, running } = this.#engine;
+    const logs = parts.wal.logs().map((log) => {
+      // As it is now: both passes read the same.
+      const { first, durable } = log;
+      const bytes = (durable.lsn - first + 1) * RECORD_BYTES;
+      return { bytes, read: (reading: ReadOptions) => upTo(log.read(first, reading), durable.lsn) };
+    });
+    return exportLogs(
+      {
+        logs,
+        hasher: parts.platform.hasher,
+        userOf: (session) => running.fold.sessions.get(session)?.user?.id,
+      },
       options,
     );
   }
@@ -69,5 +94,17 @@ export class SignalsHandle implements RegionSignals {
       "SCHEMA_MISSING",
       `Cannot use the signals of ${this.#engine.parts.name}: it was opened without a schema`,
     );
+  }
+}
+
+async function* upTo(
+  batches: AsyncIterable<WalBatch>,
+  lsn: number,
+): AsyncGenerator<WalBatch, void, undefined> {
+  if (lsn === 0) return;
+  for await (const batch of batches) {
+    if (batch.lastLsn > lsn) return;
+    yield batch;
+    if (batch.lastLsn === lsn) return;
   }
 }

@@ -109,12 +109,15 @@ export function directorySource(fs: WalFs, dir: string, options: { readonly hash
 
 interface StoredLogReader {
   readonly first: number;
-  readonly reader: LogReader;
+  /** Of its good batches. */
+  readonly bytes: number;
+  /** Where and why the log is not good, if it is not. */
   readonly failed: WalError | undefined;
+  readonly reader: LogReader;
 }
 
 /** A log of a directory that is not opened, as far as it is good. */
-async function openStored(
+export async function openStored(
   fs: WalFs,
   survey: DirectorySurvey,
   id: LogId,
@@ -129,7 +132,13 @@ async function openStored(
   const { recovery, extents, failed } = await examineLog(fs, survey, stored, options);
   const nothing = (): void => {};
   const view = { id, extents, failed, first: recovery.first, whenChanged: () => nothing, wakeAll: nothing };
-  return { first: recovery.first, reader: new LogReader(view, fs, stored.dir, options.hasher), failed };
+  const bytes = extents.reduce((sum, { start, end }) => sum + end - start, 0);
+  return {
+    first: recovery.first,
+    bytes,
+    failed,
+    reader: new LogReader(view, fs, stored.dir, options.hasher),
+  };
 }
 
 function hex(bytes: Uint8Array): string {

@@ -26,7 +26,7 @@ export {
 } from "./checkpoint.ts";
 export type { AppendOptions, NewRecord, RecordEncoder } from "./commit-queue.ts";
 export type { DirectoryOptions, DirectoryState } from "./directory.ts";
-export * from "./dump.ts";
+export { directorySource, dumpLog, type BatchSource, type DumpedRecord, type DumpOptions } from "./dump.ts";
 export type { Durability } from "./durability.ts";
 export * from "./epoch-open.ts";
 export * from "./errors.ts";
@@ -40,6 +40,7 @@ export * from "./memory-fs.ts";
 export type { Corruption, LogRecovery, NotResumableReason, TornTail } from "./recovery.ts";
 export * from "./repair-directory.ts";
 export { formatSegmentName, parseSegmentName, type SegmentName } from "./segment-name.ts";
+export { readStoredLogs, type StoredLogView } from "./stored-logs.ts";
 export type { Timers } from "./timers.ts";
 export * from "./vector.ts";
 export {
