@@ -5,7 +5,7 @@ import type { Replicated } from "@tidemark/replication";
 import type { SessionFold } from "@tidemark/session";
 import { SignalError } from "@tidemark/signals";
 import { readCheckpoint, WalError, writeCheckpoint } from "@tidemark/wal";
-import type { Checkpoint, Vector, Wal, WalFs } from "@tidemark/wal";
+import type { Checkpoint, StoredCheckpoint, Vector, Wal, WalFs } from "@tidemark/wal";
 import { RegionError } from "./errors.ts";
 import type { RegionLogger } from "./options.ts";
 
@@ -25,6 +25,8 @@ export class Checkpoints {
   readonly #options: CheckpointsOptions;
   /** What the newest one on disk holds. */
   #stored: string = "";
+  /** What the newest ones on disk cover that were read and verified, in this run. */
+  #verified: Vector[] = [];
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -57,6 +59,7 @@ export class Checkpoints {
       return undefined;
     }
     this.#stored = this.#mark(checkpoint.vector);
+    this.#verified = [checkpoint.vector];
     return checkpoint.vector;
   }
 
@@ -65,8 +68,22 @@ export class Checkpoints {
     const { fs, dir, hasher, wal, channels } = this.#options;
     const mark = this.#mark(vector);
     if (mark === this.#stored) return;
-    await writeCheckpoint(fs, dir, hasher, await takeSnapshot({ wal, vector, channels, membershipVersion }));
+    const snapshot = await takeSnapshot({ wal, vector, channels, membershipVersion });
+    const sequence = await writeCheckpoint(fs, dir, hasher, snapshot);
     this.#stored = mark;
+    // Segments go by what was read back, not by what was meant to be written.
+    const read = await findCheckpoint(fs, dir, hasher, undefined);
+    if (read?.sequence === sequence) this.#verified = [...this.#verified, read.vector].slice(-2);
+  }
+
+  /** The older of the two newest checkpoints that were verified: a start never needs more of the logs than what is above. */
+  get floor(): Vector | undefined {
+    return this.#verified.length < 2 ? undefined : this.#verified[0];
+  }
+
+  /** The state was replaced: what is on disk says something else, whatever the vector is. */
+  forget(): void {
+    this.#stored = "";
   }
 
   /** What was folded under one schema is folded under another from the very beginning of the logs. */
@@ -107,7 +124,7 @@ export async function findCheckpoint(
   dir: string,
   hasher: Hasher,
   logger: RegionLogger | undefined,
-): Promise<Checkpoint | undefined> {
+): Promise<StoredCheckpoint | undefined> {
   try {
     return await readCheckpoint(fs, dir, hasher);
   } catch (error) {

@@ -24,6 +24,7 @@ import type { Checkpoint, Wal } from "@tidemark/wal";
 import { acknowledged } from "./ack-ladder.ts";
 import { sessionChanges } from "./changes.ts";
 import { beginError } from "./begin.ts";
+import { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { RegionEmitter, replicationEvents } from "./diagnostics.ts";
 import { RegionError } from "./errors.ts";
@@ -106,6 +107,7 @@ export interface Running {
   readonly signals: SignalWriter;
   readonly tokens: RegionTokens;
   readonly checkpoints: Checkpoints;
+  readonly schedule: CheckpointSchedule;
   readonly keeper: MembersKeeper;
   readonly slots: SlotMap;
 }
@@ -236,6 +238,22 @@ export class RegionEngine {
       wallClock: platform.now,
       ...(options.logger === undefined ? {} : { logger: options.logger }),
       events: replicationEvents(this.emitter),
+      checkpoints: { fs: platform.fs, dir: options.dir },
+      replaced: () => {
+        checkpoints.forget();
+        schedule.now();
+      },
+      ...(options.onDiverged === undefined ? {} : { diverged: options.onDiverged }),
+    });
+    const { checkpointMs = REGION_DEFAULTS.checkpointMs, checkpointBytes = REGION_DEFAULTS.checkpointBytes } =
+      options;
+    const schedule = new CheckpointSchedule({
+      timers: platform.timers,
+      checkMs: Math.min(1_000, checkpointMs),
+      everyMs: checkpointMs,
+      everyBytes: checkpointBytes,
+      bytes: () => wal.byteCount(),
+      write: () => this.#keep(),
     });
     bridge.attach(replication);
     const tokens = new RegionTokens({
@@ -263,9 +281,11 @@ export class RegionEngine {
       fold,
       tokens,
       checkpoints,
+      schedule,
       keeper,
       slots,
     };
+    schedule.start();
     this.joinProblem = undefined;
     if (how.joining) this.#noting = this.#noteJoined(replication);
     if (id !== 0) keeper.watch(replication);
@@ -571,7 +591,7 @@ export class RegionEngine {
   }
 
   async #close({ leave = false, timeoutMs = REGION_DEFAULTS.leaveTimeoutMs }: CloseOptions): Promise<void> {
-    const { wal, closeClock, name, options } = this.parts;
+    const { wal, closeClock, name } = this.parts;
     this.#closing.abort(closedError(name));
     await this.#joining;
     if (this.#writing > 0) await new Promise<void>((resolve) => (this.#wroteAll = resolve));
@@ -579,16 +599,13 @@ export class RegionEngine {
     // Whatever fails, the directory is released and the first failure is told.
     const steps = [
       async () => running?.keeper.close(),
+      async () => running?.schedule.close(),
       async () => (leave ? this.#leave(running?.replication, timeoutMs) : undefined),
       async () => running?.replication.close(),
       async () => this.#noting,
       async () => {
         // Without it the next start replays more; nothing is lost.
-        await running?.checkpoints
-          .write(running.replication.vector(), running.replication.membership.version)
-          .catch((error: unknown) => {
-            options.logger?.warn({ err: error }, "Cannot write a checkpoint");
-          });
+        if (running !== undefined) await this.#checkpoint(running);
       },
       // Before the directory is released: the next to open it writes its own.
       () => this.monitor.close(),
@@ -609,6 +626,31 @@ export class RegionEngine {
       `Cannot retire the region ${this.parts.name} within ${timeoutMs} ms: not every member that is there holds its records, or too few agreed; it was closed, open it and try again, or remove it with setMembers in another`,
       { retryable: true },
     );
+  }
+
+  /** Writes a checkpoint, and lets go what no member and no start needs any more. */
+  async #keep(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined || running.replication.joining) return;
+    const { options } = this.parts;
+    await this.#checkpoint(running);
+    try {
+      await running.replication.retain({
+        checkpoint: running.checkpoints.floor,
+        keepBytes: options.retentionKeepBytes ?? REGION_DEFAULTS.retentionKeepBytes,
+        capBytes: options.retentionCapBytes ?? REGION_DEFAULTS.retentionCapBytes,
+      });
+    } catch (error) {
+      options.logger?.warn({ err: error }, "Cannot remove old segments");
+    }
+  }
+
+  async #checkpoint({ checkpoints, replication }: Running): Promise<void> {
+    try {
+      await checkpoints.write(replication.vector(), replication.membership.version);
+    } catch (error) {
+      this.parts.options.logger?.warn({ err: error }, "Cannot write a checkpoint");
+    }
   }
 
   /** What a write needs. @throws RegionError when this region may not write now, which is counted. */

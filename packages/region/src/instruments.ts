@@ -167,6 +167,7 @@ export const REGION_INSTRUMENTS: readonly RegionInstrument[] = [
     "Replays of all logs because of a divergence",
     (m) => m.statesRebuilt,
   ),
+  one("logs.repaired", "counter", "{log}", "Damaged logs repaired from members", (m) => m.logsRepaired),
   one("ranges.asked", "counter", "{request}", "Ranges asked for to fill a hole", (m) => m.rangesAsked),
   one(
     "frames.unsigned",

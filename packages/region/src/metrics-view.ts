@@ -31,6 +31,7 @@ const NOTHING_YET: ReplicationMetrics = {
   snapshotsTaken: 0,
   snapshotsRestored: 0,
   statesRebuilt: 0,
+  logsRepaired: 0,
 };
 
 /** Draws metrics from counters: what it costs grows with logs and members, not with sessions. */

@@ -1,6 +1,6 @@
 import { regionId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
-import { joinCluster, ReplicationError, ShardRouter } from "@tidemark/replication";
+import { finishInstall, joinCluster, ReplicationError, ShardRouter } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
 import { TransportError } from "@tidemark/transport";
 import { OP_BYTES_MAX } from "@tidemark/session";
@@ -147,6 +147,8 @@ export async function openRegion<Signal extends string = string>(
         await writeMembersFile(fs, dir, membership);
       const slotsMoved = membership.shards !== shards;
       if (slotsMoved) file = await note({ shards: membership.shards });
+      if (await finishInstall({ fs, dir, hasher }, wal))
+        logger?.info({}, "Finished putting a member's snapshot in place");
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
       await engine.start(membership, {
         bootstrap: file.joined,

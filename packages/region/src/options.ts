@@ -1,5 +1,5 @@
 import type { Hasher } from "@tidemark/core";
-import type { ReplicationLimits } from "@tidemark/replication";
+import type { DivergenceReport, ReplicationLimits } from "@tidemark/replication";
 import type { SignalSchema } from "@tidemark/signals";
 import type { Transport } from "@tidemark/transport";
 import type { Durability, Timers, WalFs } from "@tidemark/wal";
@@ -72,6 +72,16 @@ export interface RegionOptions<Signal extends string = string> {
   readonly removeAfterMs?: number;
   /** Lifetime of a ticket, in milliseconds. @defaultValue 7 days */
   readonly ticketMs?: number;
+  /** A checkpoint is written so often, in milliseconds, if anything changed. @defaultValue 5 min */
+  readonly checkpointMs?: number;
+  /** And when the logs have grown by so many bytes. @defaultValue 64 MiB */
+  readonly checkpointBytes?: number;
+  /** The newest bytes of the logs that grow, kept in any case. @defaultValue 64 MiB */
+  readonly retentionKeepBytes?: number;
+  /** What is kept at most for a member that lags; beyond it that member needs a snapshot, see `health()`. @defaultValue 10 GiB */
+  readonly retentionCapBytes?: number;
+  /** Told once for each divergence from another member, with the ids of what differs: not for a label or a log that many read. */
+  readonly onDiverged?: (report: DivergenceReport) => void;
   readonly logger?: RegionLogger;
 }
 
@@ -109,6 +119,12 @@ export const REGION_DEFAULTS: {
   /** How long `resume`, `ready` and `synced` wait, and a write for its `ack`. */
   readonly resumeTimeoutMs: number;
   readonly ackTimeoutMs: number;
+  /** A checkpoint is written so often, and when the logs have grown by so much. */
+  readonly checkpointMs: number;
+  readonly checkpointBytes: number;
+  /** What is kept in any case, and at most for a member that lags. */
+  readonly retentionKeepBytes: number;
+  readonly retentionCapBytes: number;
   /** How long `close({ leave: true })` may take to drain and to be agreed to. */
   readonly leaveTimeoutMs: number;
 } = {
@@ -127,6 +143,10 @@ export const REGION_DEFAULTS: {
   clockLeadMs: 2_000,
   resumeTimeoutMs: 10_000,
   ackTimeoutMs: 10_000,
+  checkpointMs: 5 * 60 * 1000,
+  checkpointBytes: 64 * 1024 * 1024,
+  retentionKeepBytes: 64 * 1024 * 1024,
+  retentionCapBytes: 10 * 1024 * 1024 * 1024,
   leaveTimeoutMs: 10_000,
 };
 

@@ -1,5 +1,5 @@
-import type { Hasher, RegionId } from "@tidemark/core";
-import type { Wal } from "@tidemark/wal";
+import type { Hasher, LogId, RegionId } from "@tidemark/core";
+import { WalError, type Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import type { Certificate } from "./certificate.ts";
 import type { DigestDetail, DigestDetails } from "./digest-parts.ts";
@@ -24,6 +24,8 @@ export interface AnswersOptions {
   readonly isPeer: (region: RegionId) => boolean;
   readonly ack: () => Ack;
   readonly certificate: () => Certificate;
+  /** Bytes of a log turned out to be damaged. */
+  readonly damaged: (log: LogId, error: unknown) => void;
   /** Digests of slots, or of their objects; `undefined` where the state cannot tell. */
   readonly details: (slots: readonly number[], detail: DigestDetail) => DigestDetails | undefined;
   /** A piece of a snapshot; `undefined` while there is no state to give. */
@@ -127,7 +129,14 @@ export class Answers {
     if (log === undefined || request.from > log.durable.lsn) return refuse(request, "not-held");
     if (request.from < log.first) return refuse(request, "trimmed", log.first);
     const to = Math.min(request.to, log.durable.lsn);
-    return { kind: "range", batches: await log.readBatches(request.from, to, this.#options.rangeBytes) };
+    try {
+      return { kind: "range", batches: await log.readBatches(request.from, to, this.#options.rangeBytes) };
+    } catch (error) {
+      // Another member may have it, and this one gets it back from there.
+      if (!(error instanceof WalError) || error.code !== "WAL_CORRUPT") throw error;
+      this.#options.damaged(request.log, error);
+      return refuse(request, "not-held");
+    }
   }
 }
 

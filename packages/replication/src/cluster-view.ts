@@ -18,6 +18,8 @@ import type { Receiver, Receiving } from "./receiver.ts";
 import type { Repair } from "./repair.ts";
 import type { ReplicationState } from "./replication-state.ts";
 import type { Stability } from "./stability.ts";
+import type { LogMender } from "./log-mender.ts";
+import type { Retention } from "./retention.ts";
 import type { StateTransfer } from "./state-transfer.ts";
 import type { WalShipper } from "./wal-shipper.ts";
 
@@ -42,6 +44,8 @@ export interface ClusterViewOptions {
   readonly shippers: ReadonlyMap<string, WalShipper>;
   readonly convergence: Convergence;
   readonly transfer: StateTransfer;
+  readonly mender: LogMender;
+  readonly retention: Retention;
 }
 
 /** Draws health from what the machines know; it changes nothing. */
@@ -68,6 +72,7 @@ export class ClusterView {
         theirMembers: peer.theirs === undefined ? undefined : formatMembership(peer.theirs),
         foldVersion: peer.ack?.foldVersion ?? 0,
         ...this.#lagOf(peer, now),
+        needsSnapshot: this.#options.retention.needSnapshot.has(peer.region),
         blocksStabilitySinceMs: blockers.get(peer.region),
       };
     });
@@ -79,6 +84,7 @@ export class ClusterView {
     const logs = this.#logs();
     const report = poison.report();
     const { stage } = this.#options.transfer.snapshots;
+    const mending = this.#options.mender.current;
     const reasons = [
       ...(fence.closed ? [`FENCED: ${fence.reason()}`] : []),
       ...(transport.status.state === "ready"
@@ -93,6 +99,10 @@ export class ClusterView {
         : [`A snapshot of a member is being ${stage === "receiving" ? "received" : "put in place"}`]),
       ...report.unknownVersion.map(
         (subject) => `Frames of ${subject} are of a version this one does not know: upgrade this region`,
+      ),
+      ...(mending === undefined ? [] : [`Log ${mending} is being repaired with batches of members`]),
+      ...peers.flatMap(({ name, needsSnapshot }) =>
+        needsSnapshot ? [`${name} needs a snapshot: what it lacks is not kept any more`] : [],
       ),
       ...report.quarantined.map((subject) => `Frames of ${subject} keep failing`),
       ...[...convergence.diverged].map(([region, report]) => divergedReason(region, report)),

@@ -167,7 +167,19 @@ export class Convergence {
 
   /** Folds all stored logs again, from their beginning, into an empty state. */
   async rebuild(): Promise<void> {
-    const { transfer, channels, state, logger } = this.#options;
+    const { transfer, channels, state, logger, wal } = this.#options;
+    for (const [channel, { reset }] of channels)
+      if (reset === undefined) throw new TypeError(`Cannot fold again: the state of ${channel} has no reset`);
+    const trimmed = wal.logs().find(({ first }) => first > 1);
+    if (trimmed !== undefined) {
+      throw new ReplicationError(
+        "LOG_TRIMMED",
+        `Cannot fold again: a log is stored from LSN ${trimmed.first} only`,
+        {
+          log: trimmed.id,
+        },
+      );
+    }
     await transfer.standstill.during(async () => {
       for (const replicated of channels.values()) replicated.reset?.();
       state.reset(Vector.empty);

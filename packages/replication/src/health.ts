@@ -39,6 +39,8 @@ export interface PeerState {
   readonly lagRecords: number;
   /** Since when it lacks the oldest of them: now minus the moment we first heard of it. */
   readonly lagSeconds: number;
+  /** What it lacks is not kept for it any more: logs alone do not bring it back. */
+  readonly needsSnapshot: boolean;
   /** Since when it holds the stability frontier back, if it does. */
   readonly blocksStabilitySinceMs: number | undefined;
 }
@@ -89,4 +91,6 @@ export interface ReplicationMetrics {
   readonly snapshotsTaken: number;
   readonly snapshotsRestored: number;
   readonly statesRebuilt: number;
+  /** Damaged logs that were repaired with batches of members. */
+  readonly logsRepaired: number;
 }

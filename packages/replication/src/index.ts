@@ -31,6 +31,7 @@ export * from "./replication.ts";
 export * from "./reply.ts";
 export * from "./request.ts";
 export * from "./retention-policy.ts";
+export type { RetainOptions } from "./retention.ts";
 export * from "./shard-router.ts";
 export * from "./ship-window.ts";
 export {

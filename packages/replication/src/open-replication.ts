@@ -15,6 +15,7 @@ import { FRAME_OVERHEAD_BYTES, FrameCodec } from "./frame.ts";
 import { LagClock } from "./lag-clock.ts";
 import { DEFAULT_REPLICATION_LIMITS } from "./limits.ts";
 import { Link } from "./link.ts";
+import { LogMender } from "./log-mender.ts";
 import { SILENT_LOGGER } from "./logger.ts";
 import { MembershipInForce, NO_MEMBERSHIP_DIGEST } from "./membership-in-force.ts";
 import { clusterIdOf, routerOf, type Membership } from "./membership.ts";
@@ -29,6 +30,7 @@ import type { Replicated } from "./replicated.ts";
 import type { OpenReplicationOptions, Replication } from "./replication.ts";
 import { ReplicationState } from "./replication-state.ts";
 import { RANGE_REPLY_OVERHEAD_BYTES, SNAPSHOT_REPLY_OVERHEAD_BYTES } from "./reply.ts";
+import { Retention } from "./retention.ts";
 import { takeSnapshot } from "./snapshot-body.ts";
 import { SnapshotProvider } from "./snapshot-provider.ts";
 import { Stability } from "./stability.ts";
@@ -201,7 +203,10 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     logger,
     applier,
     isOwn: (id) => ownLogs.isOwn(id),
-    changed: () => repair.check(),
+    changed: () => {
+      repair.check();
+      mender.check();
+    },
   });
   const repair = new Repair({
     timers,
@@ -230,13 +235,41 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     receiver,
     repair,
     gate,
+    hold: () => mender.pause(),
     resumed: () => {
+      mender.resume();
       for (const replicated of channels.values()) replicated.stable(stability.frontier);
       provider.drop();
       convergence.replaced();
       advance();
       exchange.withAll("all");
+      options.replaced?.();
     },
+  });
+  const mender = new LogMender({
+    wal,
+    timers,
+    limits,
+    logger,
+    link,
+    peers,
+    applier,
+    isOwn: (id) => ownLogs.isOwn(id),
+    mended: async (log) => {
+      applier.detachOne(log.id);
+      receiver.renew(log.id);
+      await transfer.follow(log);
+      exchange.withAll("all");
+      advance();
+    },
+  });
+  const retention = new Retention({
+    wal,
+    timers,
+    logger,
+    peers,
+    version: () => membership.list.version,
+    serving: () => provider.held,
   });
   const snapshot = (): Promise<Checkpoint> =>
     takeSnapshot({ wal, vector: state.vector(), channels, membershipVersion: membership.list.version });
@@ -271,6 +304,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     for (const shipper of shippers.values())
       shipper.acknowledged(peer.region, peer.reported.lsnOf(shipper.log.id));
     advance();
+    mender.check();
   };
   const exchange = new Exchange({
     self,
@@ -310,6 +344,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     isPeer: (region) => peers.get(region) !== undefined,
     ack: currentAck,
     certificate: () => convergence.certificate(),
+    damaged: (log, error) => mender.damaged(log, error),
     details: (slots, detail) => {
       const bytesMax = Math.floor(transport.capabilities.frameBytesMax / 2);
       return digestDetails(channels, { slots, detail }, { replayed: convergence.replayed, bytesMax });
@@ -387,6 +422,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     shippers,
     convergence,
     transfer,
+    mender,
+    retention,
   });
   const coverage = new Coverage({
     self,
@@ -426,6 +463,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     transfer,
     provider,
     snapshot,
+    mender,
+    retention,
   });
   return replication;
 }

@@ -7,7 +7,7 @@ import {
   type RegionId,
   type ShardId,
 } from "@tidemark/core";
-import type { Checkpoint, Timers, Vector } from "@tidemark/wal";
+import type { Checkpoint, RetentionResult, Timers, Vector } from "@tidemark/wal";
 import type { AckSchedule } from "./ack-schedule.ts";
 import type { Agreement } from "./agreement.ts";
 import type { Applier } from "./applier.ts";
@@ -23,6 +23,7 @@ import type { FrameKeys } from "./frame.ts";
 import type { Frontier } from "./frontier.ts";
 import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.ts";
 import type { Link } from "./link.ts";
+import type { LogMender } from "./log-mender.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
 import type { Membership } from "./membership.ts";
 import type { Appended, OwnEncoder, OwnLogs } from "./own-logs.ts";
@@ -33,6 +34,8 @@ import type { Repair } from "./repair.ts";
 import type { Replicated } from "./replicated.ts";
 import type { ReadyOptions, Replication } from "./replication.ts";
 import type { ReplicationState } from "./replication-state.ts";
+import type { RetainOptions, Retention } from "./retention.ts";
+import type { RetentionPlan } from "./retention-policy.ts";
 import type { SnapshotProvider } from "./snapshot-provider.ts";
 import type { Stability } from "./stability.ts";
 import type { StateTransfer } from "./state-transfer.ts";
@@ -71,6 +74,8 @@ export interface RegionReplicationParts {
   readonly transfer: StateTransfer;
   readonly provider: SnapshotProvider;
   readonly snapshot: () => Promise<Checkpoint>;
+  readonly mender: LogMender;
+  readonly retention: Retention;
 }
 
 const LEAVE_TIMEOUT_MS = 10_000;
@@ -228,6 +233,10 @@ export class RegionReplication implements Replication {
     return this.#parts.convergence.compare(peer, options);
   }
 
+  retain(options: RetainOptions): Promise<RetentionResult & RetentionPlan> {
+    return this.#parts.retention.retain(options);
+  }
+
   rebuild(): Promise<void> {
     return this.#parts.convergence.rebuild();
   }
@@ -309,6 +318,7 @@ export class RegionReplication implements Replication {
       snapshotsTaken: this.#parts.provider.taken,
       snapshotsRestored: this.#parts.transfer.snapshots.restored,
       statesRebuilt: this.#parts.convergence.rebuilt,
+      logsRepaired: this.#parts.mender.repaired,
       receiveAheadBytes,
     };
   }
@@ -340,6 +350,7 @@ export class RegionReplication implements Replication {
     await link.close();
     await Promise.all([...shipping, repairing, exchange.close(), agreement.close()]);
     await this.#parts.convergence.close();
+    await this.#parts.mender.close();
     await this.#parts.transfer.close();
     this.#parts.provider.close();
     await Promise.all([receiver.close(), this.#parts.fence.close()]);

@@ -1,6 +1,6 @@
 import type { ByteWriter, Channel, Hasher, LogId, RegionId, ShardId } from "@tidemark/core";
 import type { Transport } from "@tidemark/transport";
-import type { Checkpoint, Timers, Vector, Wal, WalFs } from "@tidemark/wal";
+import type { Checkpoint, RetentionResult, Timers, Vector, Wal, WalFs } from "@tidemark/wal";
 import type { Certificate, Verdict } from "./certificate.ts";
 import type { CoverageNeed, CoveragePosition } from "./coverage.ts";
 import type { DivergenceReport } from "./divergence.ts";
@@ -14,6 +14,8 @@ import type { ReplicationLogger } from "./logger.ts";
 import type { Membership } from "./membership.ts";
 import type { MembershipPromise, MembershipStore } from "./membership-in-force.ts";
 import type { Replicated } from "./replicated.ts";
+import type { RetainOptions } from "./retention.ts";
+import type { RetentionPlan } from "./retention-policy.ts";
 import type { WaitOptions } from "./wait-set.ts";
 
 /** What a region's replication is made of. Wal and transport are borrowed: whoever opened them closes them. */
@@ -74,6 +76,8 @@ export interface OpenReplicationOptions {
    * longer lead there. Call {@link finishInstall} with the logs open, before a checkpoint is looked for.
    */
   readonly checkpoints?: { readonly fs: WalFs; readonly dir: string };
+  /** The state was replaced, by a snapshot or a replay: a checkpoint from before says something else. */
+  readonly replaced?: () => void;
   /** Told once for each divergence, with the ids of what differs: not for a label, nor for a log that many read. */
   readonly diverged?: (report: DivergenceReport) => void;
   readonly timers: Timers;
@@ -184,8 +188,15 @@ export interface Replication {
     options?: { readonly timeoutMs?: number },
   ): Promise<{ readonly certificate: Certificate; readonly verdict: Verdict }>;
   /**
+   * Removes whole segments that two checkpoints cover, that every member of the list has acked, and that are not among the
+   * newest bytes. A member that would need more than the cap is left behind: `health()` says that it needs a snapshot.
+   */
+  retain(options: RetainOptions): Promise<RetentionResult & RetentionPlan>;
+  /**
    * Folds all stored logs again, from their beginning, into an empty state; reads and writes are refused meanwhile. What a
    * divergence sets in motion by itself.
+   *
+   * @throws ReplicationError `LOG_TRIMMED` when a log no longer begins at LSN 1; `TypeError` for a state without `reset`.
    */
   rebuild(): Promise<void>;
   /** A new directory that has not reached the head of any member: serve neither reads nor writes. */

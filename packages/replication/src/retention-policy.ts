@@ -23,6 +23,8 @@ export interface RetentionEvidence {
   readonly checkpoint: Vector | undefined;
   /** What each other member of the current list has acked. */
   readonly acked: ReadonlyMap<RegionId, Vector>;
+  /** Members whose acks do not count now: not heard in this run, or under another list. All is kept for them, up to the cap. */
+  readonly uncounted?: ReadonlySet<RegionId>;
   /** What a snapshot that is being served covers: its tail is kept. */
   readonly serving?: Vector | undefined;
   /** The newest bytes of the logs that grow, kept in any case; an epoch that is over needs none. */
@@ -44,13 +46,15 @@ export interface RetentionPlan {
  * are kept in any case. A member that would need more than the cap is left behind, and needs a snapshot.
  */
 export function planRetention(evidence: RetentionEvidence): RetentionPlan {
-  const { logs, checkpoint, acked, serving, keepBytes, capBytes } = evidence;
+  const { logs, checkpoint, acked, uncounted, serving, keepBytes, capBytes } = evidence;
   const needSnapshot = [...acked]
-    .filter(([, vector]) => bytesAbove(logs, vector) > capBytes)
+    .filter(([, vector]) => bytesAbove(logs, vector) > capBytes || isGone(logs, vector))
     .map(([region]) => region)
     .toSorted((a, b) => a - b);
   if (checkpoint === undefined) return { floor: Vector.empty, needSnapshot };
-  const counted = [...acked].filter(([region]) => !needSnapshot.includes(region)).map(([, vector]) => vector);
+  const counted = [...acked]
+    .filter(([region]) => !needSnapshot.includes(region))
+    .map(([region, vector]) => (uncounted?.has(region) === true ? Vector.empty : vector));
   const kept = keptFrom(logs, keepBytes);
   const floor = Vector.empty.builder();
   for (const { log, durable } of logs) {
@@ -60,6 +64,11 @@ export function planRetention(evidence: RetentionEvidence): RetentionPlan {
     if (lsn > 0) floor.set({ log, lsn, digest: durable.digest });
   }
   return { floor: floor.build(), needSnapshot };
+}
+
+/** Whether something above a vector was removed already. */
+function isGone(logs: readonly RetainedLog[], vector: Vector): boolean {
+  return logs.some(({ log, segments }) => (segments[0]?.firstLsn ?? 1) > vector.lsnOf(log) + 1);
 }
 
 /** Bytes of all segments that hold anything above a vector. */

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, CoreError, formatLogId, type Hasher, type LogId } from "@tidemark/core";
+import { ByteReader, ByteWriter, CoreError, formatLogId, type Hasher } from "@tidemark/core";
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -19,11 +19,6 @@ export interface CheckpointPlace {
   readonly dir: string;
   readonly hasher: Hasher;
 }
-
-/** @todo the log's own. */
-type ReplacingWal = Wal & {
-  replaceLog(id: LogId, options: { readonly after: LogPosition }): Promise<unknown>;
-};
 
 const NAME = "snapshot.install";
 const MAGIC = 0x49534d54; // "TMSI" when read as little-endian bytes.
@@ -63,7 +58,7 @@ export async function placeLogs(wal: Wal, snapshot: Checkpoint): Promise<string[
       continue;
     const after: LogPosition = { lsn, digest: ends.get(key) ?? digest };
     if (log === undefined) await wal.createLog(id, { after });
-    else await (wal as ReplacingWal).replaceLog(id, { after });
+    else await wal.replaceLog(id, { after });
     placed.push(key);
   }
   return placed;

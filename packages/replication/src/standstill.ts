@@ -13,6 +13,8 @@ export interface StandstillOptions {
   readonly receiver: Receiver;
   readonly applier: Applier;
   readonly state: ReplicationState;
+  /** Ends what else touches files of logs. */
+  readonly hold: () => Promise<void>;
   /** Follows a log from where the state is. */
   readonly follow: (log: Log) => Promise<void>;
   /** All goes on: what was learned before is to be learned again. */
@@ -43,6 +45,7 @@ export class Standstill {
   async #during<Value>(replace: () => Promise<Value>): Promise<Value> {
     const { gate, receiver, applier, resumed } = this.#options;
     await gate.close();
+    await this.#options.hold();
     await receiver.pause();
     applier.detach();
     try {

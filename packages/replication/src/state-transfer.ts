@@ -31,6 +31,8 @@ export interface StateTransferOptions {
   readonly receiver: Receiver;
   readonly repair: Repair;
   readonly gate: WriteGate;
+  /** Ends what else touches files of logs, until `resumed`. */
+  readonly hold: () => Promise<void>;
   /** The state was replaced: vectors are exchanged again, and what is stable is told again. */
   readonly resumed: () => void;
 }
@@ -53,6 +55,7 @@ export class StateTransfer {
       receiver,
       applier,
       state,
+      hold: options.hold,
       follow: (log) => this.follow(log),
       resumed: () => {
         options.repair.reset();

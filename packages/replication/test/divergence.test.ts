@@ -51,7 +51,7 @@ class SlottedState extends ModelState {
     return map;
   }
 
-  reset(): void {
+  override reset(): void {
     this.resets += 1;
     this.applied.clear();
   }

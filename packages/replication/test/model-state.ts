@@ -48,6 +48,10 @@ export class ModelState implements Replicated {
     for (const [key, records] of JSON.parse(new TextDecoder().decode(bytes))) this.applied.set(key, records);
   }
 
+  reset(): void {
+    this.applied.clear();
+  }
+
   digest(): Uint8Array {
     return nobleHasher.digest("tidemark test state", new TextEncoder().encode(JSON.stringify(this.texts())));
   }
