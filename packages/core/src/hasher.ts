@@ -40,6 +40,7 @@ export const HASH_CONTEXTS: {
   readonly userPseudonym: "tidemark 2026 user-pseudonym v1";
   readonly keyFile: "tidemark 2026 key-file v1";
   readonly keyWrap: "tidemark 2026 key-wrap v1";
+  readonly sessionPolicy: "tidemark 2026 session-policy v1";
   readonly signalSchema: "tidemark 2026 signal-schema v1";
   readonly signalTag: "tidemark 2026 signal-tag v1";
   readonly signalRequest: "tidemark 2026 signal-request v1";
@@ -68,6 +69,7 @@ export const HASH_CONTEXTS: {
   userPseudonym: "tidemark 2026 user-pseudonym v1",
   keyFile: "tidemark 2026 key-file v1",
   keyWrap: "tidemark 2026 key-wrap v1",
+  sessionPolicy: "tidemark 2026 session-policy v1",
   signalSchema: "tidemark 2026 signal-schema v1",
   signalTag: "tidemark 2026 signal-tag v1",
   signalRequest: "tidemark 2026 signal-request v1",

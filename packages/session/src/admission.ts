@@ -10,6 +10,7 @@ import {
   stepHlc,
   writeEffectKey,
 } from "@tidemark/core";
+import { AdmissionPolicies, askedBy } from "./admission-policies.ts";
 import { formatEffectId } from "./effect-id.ts";
 import { SessionError, type SessionErrorCode } from "./errors.ts";
 import { IdempotencyStore } from "./idempotency-store.ts";
@@ -23,6 +24,7 @@ import { forkContent } from "./fork-content.ts";
 import { beginsSession, CLOSE_ASKED, HIDE_OF, type OpKind } from "./op-kinds.ts";
 import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
+import type { PolicyGate } from "./policy-gate.ts";
 import { QueuedOps } from "./queued-ops.ts";
 import type { SessionFold } from "./session-fold.ts";
 
@@ -39,6 +41,7 @@ export type RefusalCode = Extract<
   | "SESSION_FORKED"
   | "OPERATION_CONFLICT"
   | "LANE_AHEAD"
+  | `POLICY_${string}`
   | "SIGNAL_UNKNOWN"
 >;
 
@@ -58,14 +61,16 @@ export interface SessionAdmissionOptions {
   readonly clock: Pick<HlcClock, "checkIngest">;
   /** A cache in front of the fold's own table; losing it changes nothing. */
   readonly store?: IdempotencyStore;
+  /** Enforces the policies of sessions. @defaultValue none are enforced */
+  readonly gate?: PolicyGate | undefined;
 }
 
 /** 2^40: what the magnitude of a weight must stay below. */
 const WEIGHT_LIMIT: number = 2 ** 40;
 
 /**
- * Judges what may be written here: session purged? known before? session known? closed? in conflict? within the limits?,
- * in that order, so that a retry of an applied operation is its duplicate although the session was closed since.
+ * Judges what may be written here: session purged? known before? session known? closed? in conflict? allowed by the
+ * policy? within the limits?, in that order, so that a retry of an applied operation is its duplicate although the session was closed since.
  *
  * It sees what is folded and what is queued. Closing gates only this: an operation that was acknowledged anywhere always
  * folds.
@@ -74,16 +79,19 @@ export class SessionAdmission<Outcome = unknown> {
   readonly #fold: SessionFold;
   readonly #clock: Pick<HlcClock, "checkIngest">;
   readonly #store: IdempotencyStore;
-  readonly #queued: QueuedOps<Outcome> = new QueuedOps();
+  readonly #policies: AdmissionPolicies | undefined;
+  readonly #queued: QueuedOps<Outcome>;
   readonly #writer: ByteWriter = new ByteWriter(512);
   readonly #key: Uint8Array = new Uint8Array(16);
   readonly #desk: DraftDesk;
 
   constructor(options: SessionAdmissionOptions) {
-    const { fold, clock, store = new IdempotencyStore() } = options;
+    const { fold, clock, store = new IdempotencyStore(), gate } = options;
     this.#fold = fold;
     this.#clock = clock;
     this.#store = store;
+    this.#queued = new QueuedOps(gate !== undefined);
+    this.#policies = gate && new AdmissionPolicies(fold, gate, this.#queued);
     this.#desk = {
       ids: fold.ids,
       place: (draft, lane, tick) => this.#place(draft, lane, tick),
@@ -113,12 +121,15 @@ export class SessionAdmission<Outcome = unknown> {
     const fork =
       request.kind === "fork" || request.kind === "merge" ? forkContent(this.#fold, request) : undefined;
     if (fork?.type === "refused") return fork;
+    const forbidden = this.#policies?.judge(session, request);
+    if (forbidden !== undefined) return forbidden;
     if (request.kind === "signal") {
       const unknown = this.#unknownSignal(request.signal);
       if (unknown !== undefined) return unknown;
       checkWeight(request.weight);
       this.#clock.checkIngest(request.eventTimeMs, "an event time");
     }
+    this.#policies?.accepted(session, request.kind);
     const draft = this.#draft({
       session,
       request,
@@ -172,6 +183,8 @@ export class SessionAdmission<Outcome = unknown> {
     if (known !== undefined && known !== "conflict") return known;
     const refused = this.#refusal(session, kind, known === "conflict");
     if (refused !== undefined) return refused;
+    const forbidden = this.#policies?.judge(session, askedBy(op));
+    if (forbidden !== undefined) return forbidden;
     this.#clock.checkIngest(op.stamp.wallMs, "a stamp");
     if (kind === "signal") {
       const { signal, eventTimeMs } = op.clear as SignalClear;
@@ -179,6 +192,7 @@ export class SessionAdmission<Outcome = unknown> {
       if (unknown !== undefined) return unknown;
       this.#clock.checkIngest(eventTimeMs, "an event time");
     }
+    this.#policies?.accepted(session, kind);
     const draft = this.#draft({ session, operation, sealed: op, kind, clientPlace: place });
     return { type: "accepted", draft };
   }
@@ -255,6 +269,16 @@ export class SessionAdmission<Outcome = unknown> {
     return undefined;
   }
 
+  /** Whether anything is being written. */
+  get writing(): boolean {
+    return this.#queued.writing;
+  }
+
+  /** Resolves once what is being written of a session is folded or has failed; `undefined` if nothing is. */
+  settled(session: string): Promise<void> | undefined {
+    return this.#queued.settled(session);
+  }
+
   #unknownSignal(signal: string): Admission<Outcome> | undefined {
     const { schema } = this.#fold;
     if (schema === undefined || schema.decayOf(signal) !== undefined) return undefined;
@@ -286,6 +310,9 @@ export class SessionAdmission<Outcome = unknown> {
   #place(draft: OpDraft, lane: RegionLane, tick: Hlc): Op {
     const { session, request, operation, fork, user = "" } = draft;
     if (request === undefined) throw new TypeError("A client's own operation is not numbered here");
+    // What was accepted before the purge was known is judged again: nothing is written behind one.
+    if (this.#fold.purged(session) || this.#queued.purging(session))
+      throw new SessionError("SESSION_PURGED", `Cannot write in session ${session}: it was purged meanwhile`);
     let above = laterHlc(this.#fold.maxStamp(session), this.#queued.stamp(session));
     let dots: Uint8Array[] = [];
     if (fork !== undefined) above = laterHlc(above, fork.stamp);

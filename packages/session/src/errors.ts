@@ -10,6 +10,18 @@ export type SessionErrorCode =
   | "SESSION_CLOSED"
   /** This session was purged: nothing of that id is accepted any more. */
   | "SESSION_PURGED"
+  /** A start names a policy that is not held here. */
+  | "POLICY_UNKNOWN"
+  /** The session's policy does not allow operations of this kind. */
+  | "POLICY_KIND"
+  /** The session's policy does not allow this signal. */
+  | "POLICY_SIGNAL"
+  /** The session has lasted as long as its policy allows. */
+  | "POLICY_DURATION"
+  /** This region has accepted as many operations in the session as its policy allows. */
+  | "POLICY_COUNT"
+  /** Operations of this session come faster than its policy allows. */
+  | "POLICY_RATE"
   /** A start of this session is known here. */
   | "SESSION_EXISTS"
   /** Sessions of different users are not merged. */

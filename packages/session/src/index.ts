@@ -19,7 +19,12 @@ export * from "./op-request.ts";
 export { decodeOp, OpView } from "./op-view.ts";
 export * from "./op.ts";
 export * from "./sealer.ts";
+export * from "./policy-book.ts";
+export * from "./policy-gate.ts";
+export { RATES_MAX, RateLimits } from "./rate-limits.ts";
 export { type Applied, SessionFold } from "./session-fold.ts";
+export * from "./session-keeper.ts";
+export * from "./session-policy.ts";
 export { mintSessionId, slotOfSessionId } from "./session-id.ts";
 export type { ForkedNumber } from "./session-entry.ts";
 export type {

@@ -44,6 +44,11 @@ export class LaneState {
     return this.ahead?.at(-1)?.to ?? this.hwm;
   }
 
+  /** How many numbers are known. */
+  get size(): number {
+    return (this.ahead ?? []).reduce((count, { from, to }) => count + to - from + 1, this.hwm);
+  }
+
   /** Whether an operation of this number is known. */
   has(seqno: number): boolean {
     return (

@@ -23,6 +23,39 @@ export class QueuedOps<Outcome> {
   readonly #purges: Map<string, OpDraft<Outcome>> = new Map();
   readonly #hides: Map<string, Set<OpDraft>> = new Map();
   readonly #placed: Map<string, Placed> = new Map();
+  /** How many of a session are accepted and not settled: kept where a policy may count them. */
+  readonly #pending: Map<string, number> | undefined;
+  /** Who waits until nothing of a session is being written. */
+  readonly #waiting: Map<string, (() => void)[]> = new Map();
+
+  /** @param counting - Whether {@link QueuedOps.waiting} is asked for. */
+  constructor(counting: boolean = false) {
+    this.#pending = counting ? new Map() : undefined;
+  }
+
+  /** Whether anything is being written. */
+  get writing(): boolean {
+    return this.#placed.size > 0;
+  }
+
+  /** Resolves once what is being written of a session is settled; `undefined` if nothing is. */
+  settled(session: string): Promise<void> | undefined {
+    if (!this.#placed.has(session)) return undefined;
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(session);
+      if (waiting === undefined) this.#waiting.set(session, [resolve]);
+      else waiting.push(resolve);
+    });
+  }
+
+  /** Drafts of a session that are accepted and not folded. @param highest - The highest number folded of a lane. */
+  waiting(session: string, highest: (lane: string) => number): number {
+    const pending = this.#pending?.get(session) ?? 0;
+    const placed = this.#placed.get(session);
+    if (placed === undefined) return pending;
+    const folded = highest(placed.lane) - (placed.next - placed.count - 1);
+    return pending - Math.min(Math.max(folded, 0), placed.count);
+  }
 
   /** The queued draft of an operationId. */
   operation(tag: Uint8Array): OpDraft<Outcome> | undefined {
@@ -44,6 +77,11 @@ export class QueuedOps<Outcome> {
 
   purges(session: string): boolean {
     return this.#purges.has(session);
+  }
+
+  /** Whether a purge is in a batch: nothing may be written behind it. */
+  purging(session: string): boolean {
+    return this.#purges.get(session)?.op !== undefined;
   }
 
   /** Hides of an item that are in a batch: an unhide behind them has seen them. */
@@ -68,6 +106,8 @@ export class QueuedOps<Outcome> {
     if (beginsSession(kind)) this.#starts.set(draft.session, draft);
     if (kind === "close") this.#closes.set(draft.session, draft);
     if (kind === "purge") this.#purges.set(draft.session, draft);
+    if (this.#pending !== undefined)
+      this.#pending.set(draft.session, (this.#pending.get(draft.session) ?? 0) + 1);
   }
 
   /** A draft was encoded. */
@@ -95,6 +135,14 @@ export class QueuedOps<Outcome> {
     else hides.add(draft);
   }
 
+  #idle(session: string): void {
+    this.#placed.delete(session);
+    const waiting = this.#waiting.get(session);
+    if (waiting === undefined) return;
+    this.#waiting.delete(session);
+    for (const resolve of waiting) resolve();
+  }
+
   /** A draft is folded, or has failed. */
   remove(draft: OpDraft, ok: boolean, kind: string, place?: string): void {
     const { op, session, operation } = draft;
@@ -103,12 +151,17 @@ export class QueuedOps<Outcome> {
     if (beginsSession(kind)) drop(this.#starts, session, draft);
     if (kind === "close") drop(this.#closes, session, draft);
     if (kind === "purge") drop(this.#purges, session, draft);
+    if (this.#pending !== undefined) {
+      const left = (this.#pending.get(session) ?? 1) - 1;
+      if (left === 0) this.#pending.delete(session);
+      else this.#pending.set(session, left);
+    }
     if (op === undefined || "producer" in op.lane) return;
     const placed = this.#placed.get(session);
     if (placed?.lane === formatLane(op.lane)) {
       placed.count -= 1;
       if (!ok) placed.next = Math.min(placed.next, op.seqno);
-      if (placed.count === 0) this.#placed.delete(session);
+      if (placed.count === 0) this.#idle(session);
     }
     if (op.kind !== "hide" && op.kind !== "mute" && op.kind !== "block") return;
     const key = hideKey(op.sealed.user, op.kind, op.sealed.item);

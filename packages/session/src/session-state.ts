@@ -37,6 +37,8 @@ export interface SessionState {
   /** Absent until the start is known. */
   readonly user?: string;
   readonly agent?: string;
+  /** The policy it is bound to, by id and version. */
+  readonly policy?: { readonly id: string; readonly version: number };
   /** The sessions it was forked from, or merged of; absent for one that began empty. */
   readonly parents?: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -89,6 +91,9 @@ export function sessionStateOf(entry: SessionEntry): SessionState {
   return {
     id: entry.id,
     ...known,
+    ...(start === undefined || start.clear.policy === ""
+      ? {}
+      : { policy: { id: start.clear.policy, version: start.clear.policyVersion } }),
     ...(parents.length === 0 ? {} : { parents }),
     metadata: { ...start?.sealed.metadata },
     open: entry.closes === 0,

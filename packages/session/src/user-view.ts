@@ -8,6 +8,8 @@ export interface UserSessionsOptions {
   readonly limit?: number;
   /** Begins behind this id. */
   readonly after?: string;
+  /** Whether sessions of an agent are wanted. @defaultValue of every agent */
+  readonly ofAgent?: (agent: string) => boolean;
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
@@ -46,10 +48,11 @@ export class UserView {
 
   /** Ids of the user's sessions in order of the id. */
   sessions(options: UserSessionsOptions = {}): string[] {
-    const { open, limit = 100, after } = options;
+    const { open, limit = 100, after, ofAgent } = options;
     const ids: string[] = [];
     for (const session of this.#find(this.id)?.sessions.values() ?? []) {
       if (open !== undefined && open !== (session.closes === 0)) continue;
+      if (ofAgent?.(session.start?.sealed.agent ?? "") === false) continue;
       if (after === undefined || session.id > after) ids.push(session.id);
     }
     return ids.sort().slice(0, limit);
