@@ -1,11 +1,12 @@
-import { shardId, type HlcClock, type LogId, type RegionId, type ShardId } from "@tidemark/core";
+import { CoreError, shardId, type HlcClock, type LogId, type RegionId, type ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { DigestObjectEntry, Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
-import { decodeOp, FOLD_VERSION } from "@tidemark/session";
+import { decodeOp, FOLD_VERSION, OP_KIND_CODE, SessionError } from "@tidemark/session";
 import type {
   Admission,
   OpDraft,
   OpPlace,
+  OpView,
   OpRequest,
   RefusalCode,
   SessionAdmission,
@@ -73,6 +74,8 @@ export class SessionReplicationBridge implements Replicated {
   readonly #clock: HlcClock;
   readonly #self: RegionId;
   readonly #shardOf: (session: string, user: string | undefined) => ShardId;
+  /** Sessions with a close or purge that waits to be folded. */
+  readonly #ending: Set<string> = new Set();
   #replication: Replication | undefined;
 
   constructor(options: SessionBridgeOptions) {
@@ -88,11 +91,30 @@ export class SessionReplicationBridge implements Replicated {
     this.#replication = replication;
   }
 
+  /**
+   * A close or purge by another region waits until what is being written of its session is durable: this region must
+   * not say that it knows it, and write something after that was accepted without knowing it.
+   */
+  prepare(batch: WalBatch): Promise<void> | undefined {
+    if (batch.log.region === this.#self || !this.#admission.writing) return undefined;
+    for (const { type, body } of batch.records()) {
+      const kind = type === RECORD_SESSION_OP ? endOf(body) : undefined;
+      if (kind === undefined) continue;
+      const op = readOp(body);
+      const settled = op && this.#admission.end(op.session, kind);
+      if (settled === undefined) continue;
+      this.#ending.add(op?.session as string);
+      return settled;
+    }
+    return undefined;
+  }
+
   apply(batch: WalBatch): void {
     let last: Uint8Array | undefined;
     for (const { type, body, lsn } of batch.records()) {
       if (type !== RECORD_SESSION_OP) continue;
       if (this.#fold.apply(body, batch.log, lsn) !== "malformed") last = body;
+      if (this.#ending.size > 0 && endOf(body) !== undefined) this.#ended(body);
     }
     // One stamp a batch is enough: they grow along a log, and a clock is only pulled within its bound.
     if (last !== undefined && batch.log.region !== this.#self) this.#followClock(last, batch.log.region);
@@ -107,6 +129,8 @@ export class SessionReplicationBridge implements Replicated {
   }
 
   restore(bytes: Uint8Array): void {
+    this.#ending.clear();
+    this.#admission.ended();
     this.#fold.restore(bytes);
   }
 
@@ -123,6 +147,8 @@ export class SessionReplicationBridge implements Replicated {
   }
 
   reset(): void {
+    this.#ending.clear();
+    this.#admission.ended();
     this.#fold.reset();
   }
 
@@ -255,8 +281,11 @@ export class SessionReplicationBridge implements Replicated {
           draft.settle(true);
           return { outcome: "applied", effectId: draft.effectId, position: draft.position, written };
         },
-        (error: unknown) => {
+        (error: unknown): Submitted => {
           draft.settle(false);
+          // Accepted before the purge was known, and judged again as its batch was formed.
+          if (error instanceof SessionError && error.code === "SESSION_PURGED")
+            return { outcome: "refused", code: error.code, message: error.message };
           throw error;
         },
       );
@@ -269,6 +298,11 @@ export class SessionReplicationBridge implements Replicated {
     return this.#shardOf(session, this.#fold.sessions.get(session)?.user?.id ?? user);
   }
 
+  #ended(body: Uint8Array): void {
+    const session = readOp(body)?.session;
+    if (session !== undefined && this.#ending.delete(session)) this.#admission.ended(session);
+  }
+
   #followClock(bytes: Uint8Array, region: RegionId): void {
     const { stamp } = decodeOp(bytes);
     this.#clock.receive(stamp);
@@ -279,6 +313,22 @@ export class SessionReplicationBridge implements Replicated {
     if (this.#replication === undefined)
       throw new TypeError("The bridge is not attached to a replication yet");
     return this.#replication;
+  }
+}
+
+/** What an operation does to its session, if it ends it; told by one byte. */
+function endOf(body: Uint8Array): "close" | "purge" | undefined {
+  const kind = body[1];
+  return kind === OP_KIND_CODE.close ? "close" : kind === OP_KIND_CODE.purge ? "purge" : undefined;
+}
+
+/** An operation, unless its bytes are none. */
+function readOp(body: Uint8Array): OpView | undefined {
+  try {
+    return decodeOp(body);
+  } catch (error) {
+    if (error instanceof CoreError) return undefined;
+    throw error;
   }
 }
 

@@ -274,9 +274,21 @@ export class SessionAdmission<Outcome = unknown> {
     return this.#queued.writing;
   }
 
-  /** Resolves once what is being written of a session is folded or has failed; `undefined` if nothing is. */
-  settled(session: string): Promise<void> | undefined {
-    return this.#queued.settled(session);
+  /**
+   * A close or purge of a session is about to be folded: nothing more is accepted, and what is being written is waited
+   * for. So nothing that was accepted without knowing it is written after it was acknowledged.
+   *
+   * @returns when it may be folded; `undefined` if it may be now.
+   */
+  end(session: string, kind: "close" | "purge"): Promise<void> | undefined {
+    const settled = this.#queued.settled(session);
+    if (settled !== undefined) this.#queued.end(session, kind);
+    return settled;
+  }
+
+  /** It was folded; without a session, none of them will be. */
+  ended(session?: string): void {
+    this.#queued.ended(session);
   }
 
   #unknownSignal(signal: string): Admission<Outcome> | undefined {

@@ -25,6 +25,8 @@ export class QueuedOps<Outcome> {
   readonly #placed: Map<string, Placed> = new Map();
   /** How many of a session are accepted and not settled: kept where a policy may count them. */
   readonly #pending: Map<string, number> | undefined;
+  /** Sessions with a close or purge that is about to be folded: nothing more is accepted. */
+  readonly #ending: Map<string, "close" | "purge"> = new Map();
   /** Who waits until nothing of a session is being written. */
   readonly #waiting: Map<string, (() => void)[]> = new Map();
 
@@ -46,6 +48,17 @@ export class QueuedOps<Outcome> {
       if (waiting === undefined) this.#waiting.set(session, [resolve]);
       else waiting.push(resolve);
     });
+  }
+
+  /** A close or purge is about to be folded. */
+  end(session: string, kind: "close" | "purge"): void {
+    if (this.#ending.get(session) !== "purge") this.#ending.set(session, kind);
+  }
+
+  /** It is folded; without a session, none will be. */
+  ended(session?: string): void {
+    if (session === undefined) this.#ending.clear();
+    else this.#ending.delete(session);
   }
 
   /** Drafts of a session that are accepted and not folded. @param highest - The highest number folded of a lane. */
@@ -72,11 +85,11 @@ export class QueuedOps<Outcome> {
   }
 
   closes(session: string): boolean {
-    return this.#closes.has(session);
+    return this.#closes.has(session) || this.#ending.has(session);
   }
 
   purges(session: string): boolean {
-    return this.#purges.has(session);
+    return this.#purges.has(session) || this.#ending.get(session) === "purge";
   }
 
   /** Whether a purge is in a batch: nothing may be written behind it. */

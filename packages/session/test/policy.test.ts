@@ -307,6 +307,6 @@ test("SES-16 what was accepted before a purge was known is judged again as its b
   expect(after).toBeUndefined();
   a.encode([purge!]);
   expect(() => a.encode([before!])).toThrow(expect.objectContaining({ code: "SESSION_PURGED" }));
-  expect(a.admission.settled("t")).toBeDefined();
+  expect(a.admission.end("t", "close")).toBeDefined();
   settle([a, b], FOLD_VERSION);
 });
