@@ -15,12 +15,13 @@ import type {
 } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
-import { SessionAdmission, SessionError, SessionFold } from "@tidemark/session";
+import { SessionAdmission, SessionFold } from "@tidemark/session";
 import type { OpRequest, RequestOf, SessionChange } from "@tidemark/session";
 import { SignalEffects, SignalLedger } from "@tidemark/signals";
 import type { SignalContent } from "@tidemark/signals";
 import type { Transport } from "@tidemark/transport";
 import type { Checkpoint, Wal } from "@tidemark/wal";
+import { absent } from "./absent.ts";
 import { acknowledged } from "./ack-ladder.ts";
 import { sessionChanges } from "./changes.ts";
 import { beginError } from "./begin.ts";
@@ -59,6 +60,8 @@ import { SessionHandle } from "./session-handle.ts";
 import { SignalWriter } from "./signal-writer.ts";
 import type { Recorded } from "./signal-writer.ts";
 import { SlotMap } from "./slot-map.ts";
+import type { RegionPolicies } from "./region-policies.ts";
+import { SessionKeeping } from "./session-keeping.ts";
 import { RegionTokens } from "./tokens.ts";
 import { closedError, translate } from "./translate.ts";
 import { UserHandle } from "./user-handle.ts";
@@ -76,6 +79,7 @@ export interface RegionParts {
   readonly clock: HlcClock;
   readonly closeClock: () => Promise<void>;
   readonly clusterKeys: readonly ClusterKey[];
+  readonly policies: RegionPolicies;
   readonly transport: Transport;
   /** Notes for good that the region has reached the head of a member. */
   readonly noteJoined: (membership: Membership) => Promise<void>;
@@ -119,6 +123,7 @@ export class RegionEngine {
   readonly refused: Map<string, number> = new Map();
   /** Writes that came while this region may not write at all, by code. */
   readonly fenced: Map<string, number> = new Map();
+  readonly policies: RegionPolicies;
   readonly emitter: RegionEmitter;
   readonly monitor: Monitor;
   /** What keeps the region from joining: the first call that needs it throws it, until an attempt succeeds. */
@@ -129,6 +134,7 @@ export class RegionEngine {
   #writing: number = 0;
   #wroteAll: () => void = () => undefined;
   #running: Running | undefined;
+  #keeping: SessionKeeping | undefined;
   #joining: Promise<void> = Promise.resolve();
   #noting: Promise<void> = Promise.resolve();
   #waiting: Set<() => void> = new Set();
@@ -136,6 +142,7 @@ export class RegionEngine {
 
   constructor(parts: RegionParts) {
     this.parts = parts;
+    this.policies = parts.policies;
     this.emitter = new RegionEmitter(parts.name, parts.platform.diagnostics);
     this.monitor = new Monitor({
       parts,
@@ -188,7 +195,8 @@ export class RegionEngine {
     fold.onChange((change) => {
       for (const listener of this.#listeners) this.#tell(listener, change);
     });
-    const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock });
+    const { gate, book } = this.policies;
+    const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock, gate });
     const slots = new SlotMap(() => replication.membership, hasher);
     const bridge = new SessionReplicationBridge({
       fold,
@@ -287,6 +295,18 @@ export class RegionEngine {
     };
     schedule.start();
     this.joinProblem = undefined;
+    this.#keeping = new SessionKeeping({
+      fold,
+      book,
+      self: id,
+      replication,
+      timers: platform.timers,
+      now: platform.now,
+      everyMs: REGION_DEFAULTS.keepEveryMs,
+      write: ({ session, request }) => this.#writes(bridge.submit(session, request)),
+      logger: options.logger,
+    });
+    if (book.policies.length > 0 && options.role !== "follower") this.#keeping.start();
     if (how.joining) this.#noting = this.#noteJoined(replication);
     if (id !== 0) keeper.watch(replication);
     this.#wake();
@@ -440,6 +460,7 @@ export class RegionEngine {
       user,
       agent: options.agent,
       metadata: options.metadata ?? {},
+      ...this.policies.named(options.policy),
     };
     return this.#begin(id, request, options);
   }
@@ -465,12 +486,7 @@ export class RegionEngine {
 
   userOf(session: string): User {
     const user = this.fold.sessions.get(session)?.user?.id;
-    if (user === undefined) {
-      throw new SessionError(
-        "SESSION_UNKNOWN",
-        `Cannot tell whose session ${session} is: its start is not known here`,
-      );
-    }
+    if (user === undefined) throw absent(this.fold, session, `tell whose session ${session} is`);
     return new UserHandle(this, user);
   }
 
@@ -478,9 +494,7 @@ export class RegionEngine {
   async resumeSession(id: string, token: string, options: ResumeOptions): Promise<Session> {
     const { tokens, fold } = this.running;
     await this.#translating(tokens.covered(tokens.readCursor(id, token), options));
-    if (!fold.sessions.has(id)) {
-      throw new SessionError("SESSION_UNKNOWN", `Cannot resume session ${id}: nothing of it is known here`);
-    }
+    if (!fold.sessions.has(id)) throw absent(fold, id, `resume session ${id}`);
     return new SessionHandle(this, id);
   }
 
@@ -529,12 +543,9 @@ export class RegionEngine {
         `${JSON.stringify(region)} is no member: ${[...membership.regions.keys()].join(", ")}`,
       );
     }
-    if (!fold.sessions.has(session)) {
-      throw new SessionError(
-        "SESSION_UNKNOWN",
-        `Cannot tell how far session ${session} has travelled: nothing of it is known here`,
-      );
-    }
+    // Of a purged one it tells how far the purge has travelled.
+    if (!fold.sessions.has(session) && !fold.purged(session))
+      throw absent(fold, session, `tell how far session ${session} has travelled`);
     const logs = id === this.parts.id ? [] : bridge.progress(session, id);
     return { region, synced: logs.every(({ lsn, acknowledgedLsn }) => acknowledgedLsn >= lsn), logs };
   }
@@ -576,6 +587,7 @@ export class RegionEngine {
       closed: closing,
       problem,
       refused: this.refused,
+      policies: this.policies,
     });
   }
 
@@ -594,6 +606,7 @@ export class RegionEngine {
     const { wal, closeClock, name } = this.parts;
     this.#closing.abort(closedError(name));
     await this.#joining;
+    this.#keeping?.close();
     if (this.#writing > 0) await new Promise<void>((resolve) => (this.#wroteAll = resolve));
     const running = this.#running;
     // Whatever fails, the directory is released and the first failure is told.

@@ -2,6 +2,7 @@ import type { SignalLedger, SignalSchema } from "@tidemark/signals";
 import type { Log } from "@tidemark/wal";
 import type { Running, RegionParts } from "./engine.ts";
 import type { RegionHealth } from "./health.ts";
+import type { RegionPolicies } from "./region-policies.ts";
 import { toHex } from "./hex.ts";
 
 /** What health is drawn from. */
@@ -12,10 +13,18 @@ export interface HealthSources {
   /** What keeps the region from joining. */
   readonly problem: unknown;
   readonly refused: ReadonlyMap<string, number>;
+  readonly policies: RegionPolicies;
 }
 
 /** Draws health from counters: what it costs does not grow with the sessions. */
-export function drawHealth({ parts, running, closed, problem, refused }: HealthSources): RegionHealth {
+export function drawHealth({
+  parts,
+  running,
+  closed,
+  problem,
+  refused,
+  policies,
+}: HealthSources): RegionHealth {
   const { wal, options, transport } = parts;
   const replication = running?.replication.health();
   const counts = running?.fold.stats();
@@ -42,6 +51,8 @@ export function drawHealth({ parts, running, closed, problem, refused }: HealthS
     duplicates: duplicatesBy.retries + duplicatesBy.operations + duplicatesBy.frames,
     duplicatesBy,
     refused: Object.fromEntries(refused),
+    policies: policies.health(),
+    purged: counts?.purged ?? 0,
     withheld: counts?.withheld ?? 0,
     forks: counts?.forks ?? 0,
     conflicts: counts?.conflicts ?? 0,

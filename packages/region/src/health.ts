@@ -15,6 +15,14 @@ export interface RegionHealth {
   readonly duplicatesBy: { readonly retries: number; readonly operations: number; readonly frames: number };
   /** Writes refused, by code. */
   readonly refused: Readonly<Record<string, number>>;
+  readonly policies: {
+    /** Those given to `openRegion`: the digest, 64 hexadecimal digits, tells whether two regions hold the same. */
+    readonly held: readonly { readonly name: string; readonly version: number; readonly digest: string }[];
+    /** Writes accepted without being judged, because this region lacks the session's policy: by its id and version. */
+    readonly missing: Readonly<Record<string, number>>;
+  };
+  /** Sessions that were purged: each leaves a tombstone. */
+  readonly purged: number;
   /** Items that stay hidden only because an unhide is not known everywhere yet. */
   readonly withheld: number;
   /** Numbers of a session that two operations claim, and other conflicts: each is in its session's `conflicts`. */

@@ -1,4 +1,5 @@
 import { regionId } from "@tidemark/core";
+import { RegionPolicies } from "./region-policies.ts";
 import type { RegionId } from "@tidemark/core";
 import { finishInstall, joinCluster, ReplicationError, ShardRouter } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
@@ -61,6 +62,7 @@ export async function openRegion<Signal extends string = string>(
   if (options.shards !== undefined) ShardRouter.hash(options.shards);
   const durability = walDurability(options, platform);
   const clusterKeys = clusterKeysOf(options.clusterKey);
+  const policies = new RegionPolicies({ rules: options.policies, hasher, region: id, now: platform.now });
   const transport = options.transport ?? loneTransport();
 
   // Before anything is touched: whoever opens the wrong directory leaves it as it was.
@@ -120,6 +122,7 @@ export async function openRegion<Signal extends string = string>(
       clock,
       closeClock,
       clusterKeys,
+      policies,
       transport,
       noteJoined: async ({ seed, shards, since }) =>
         void (await note({ seed, joined: true, shards, since: since?.get(id) ?? 0 })),

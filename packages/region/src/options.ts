@@ -1,6 +1,7 @@
 import type { Hasher } from "@tidemark/core";
 import type { DivergenceReport, ReplicationLimits } from "@tidemark/replication";
 import type { SignalSchema } from "@tidemark/signals";
+import type { SessionPolicyRules } from "@tidemark/session";
 import type { Transport } from "@tidemark/transport";
 import type { Durability, Timers, WalFs } from "@tidemark/wal";
 import type { Diagnostics } from "./diagnostics.ts";
@@ -70,6 +71,11 @@ export interface RegionOptions<Signal extends string = string> {
    * @defaultValue never
    */
   readonly removeAfterMs?: number;
+  /**
+   * Rules for sessions, each by name and version; `start({ policy })` names one. Give every region the same: one that
+   * lacks a policy does not enforce it, and says so in `health()`. @defaultValue none
+   */
+  readonly policies?: readonly SessionPolicyRules[];
   /** Lifetime of a ticket, in milliseconds. @defaultValue 7 days */
   readonly ticketMs?: number;
   /** A checkpoint is written so often, in milliseconds, if anything changed. @defaultValue 5 min */
@@ -127,6 +133,8 @@ export const REGION_DEFAULTS: {
   readonly retentionCapBytes: number;
   /** How long `close({ leave: true })` may take to drain and to be agreed to. */
   readonly leaveTimeoutMs: number;
+  /** How often a region looks for sessions that their policy has it close or purge. */
+  readonly keepEveryMs: number;
 } = {
   queueBytesMax: 16 * 1024 * 1024,
   queueRecordsMax: 65_536,
@@ -148,6 +156,7 @@ export const REGION_DEFAULTS: {
   retentionKeepBytes: 64 * 1024 * 1024,
   retentionCapBytes: 10 * 1024 * 1024 * 1024,
   leaveTimeoutMs: 10_000,
+  keepEveryMs: 1_000,
 };
 
 /** The limits of replication as a region sets them. */

@@ -111,6 +111,8 @@ export interface ChangesOptions {
 /** How a session begins. */
 export interface StartOptions extends WriteOptions {
   readonly agent: string;
+  /** The name of a policy that this region holds: the session is bound to its newest version. @defaultValue none */
+  readonly policy?: string;
   /** Strings only; at most 16 KiB a value. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -156,6 +158,11 @@ export interface SessionsOptions {
   readonly limit?: number;
   /** Begins behind this id. */
   readonly after?: string;
+  /**
+   * The id of a session of this user: only sessions that its policy lets its agent see; `SESSION_UNKNOWN` if there is no
+   * such session. @defaultValue all are listed
+   */
+  readonly visibleTo?: string;
 }
 
 /** How long a resume may wait. */

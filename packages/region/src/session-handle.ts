@@ -1,5 +1,5 @@
-import { SessionError } from "@tidemark/session";
 import type { Cursor, OpRequest, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import { absent } from "./absent.ts";
 import type { RegionEngine } from "./engine.ts";
 import type {
   AnnotateOptions,
@@ -88,11 +88,7 @@ export class SessionHandle implements Session {
 
   state(): SessionState {
     const state = this.#engine.fold.session(this.id);
-    if (state === undefined)
-      throw new SessionError(
-        "SESSION_UNKNOWN",
-        `Cannot read session ${this.id}: nothing of it is known here`,
-      );
+    if (state === undefined) throw absent(this.#engine.fold, this.id, `read session ${this.id}`);
     return state;
   }
 

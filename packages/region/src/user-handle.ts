@@ -1,5 +1,6 @@
 import type { Ticket } from "@tidemark/session";
 import { SessionError } from "@tidemark/session";
+import { absent } from "./absent.ts";
 import type { RegionEngine } from "./engine.ts";
 import type { Session, SessionsOptions, StartOptions, User } from "./region.ts";
 import { SessionHandle } from "./session-handle.ts";
@@ -27,7 +28,10 @@ export class UserHandle implements User {
   }
 
   sessions(options: SessionsOptions = {}): string[] {
-    return this.#engine.fold.user(this.id).sessions(options);
+    const { visibleTo, ...rest } = options;
+    const { fold, policies } = this.#engine;
+    const seen = visibleTo === undefined ? {} : { ofAgent: policies.seenBy(fold, this.id, visibleTo) };
+    return fold.user(this.id).sessions({ ...rest, ...seen });
   }
 
   async session(id: string, start?: StartOptions): Promise<Session> {
@@ -35,7 +39,7 @@ export class UserHandle implements User {
     if (owner === this.id) return new SessionHandle(this.#engine, id);
     if (owner === undefined && start !== undefined) return this.#engine.startSession(id, this.id, start);
     throw owner === undefined
-      ? new SessionError("SESSION_UNKNOWN", `Cannot open session ${id}: its start is not known here`)
+      ? absent(this.#engine.fold, id, `open session ${id}`)
       : new SessionError("SESSION_EXISTS", `Cannot open session ${id}: it is another user's`);
   }
 

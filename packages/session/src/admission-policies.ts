@@ -29,12 +29,15 @@ export class AdmissionPolicies {
 
   /** Why the session's policy does not let a write pass. */
   judge(session: string, asked: Asked | OpRequest): PolicyRefusal | undefined {
+    const bound = this.#start(session) ?? policyOf(asked);
+    // The hot path: a session under no policy.
+    if (bound.policy === "") return undefined;
     const start = this.#fold.sessions.get(session)?.start;
     return this.#gate.judge({
       session,
       kind: asked.kind,
       signal: asked.kind === "signal" ? asked.signal : undefined,
-      start: this.#start(session) ?? policyOf(asked),
+      start: bound,
       startedAtMs: start?.position.stamp.wallMs ?? Number.POSITIVE_INFINITY,
       accepted: () => this.#acceptedHere(session),
     });

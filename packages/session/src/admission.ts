@@ -90,7 +90,7 @@ export class SessionAdmission<Outcome = unknown> {
     this.#fold = fold;
     this.#clock = clock;
     this.#store = store;
-    this.#queued = new QueuedOps(gate !== undefined);
+    this.#queued = new QueuedOps(gate?.counts ?? false);
     this.#policies = gate && new AdmissionPolicies(fold, gate, this.#queued);
     this.#desk = {
       ids: fold.ids,

@@ -61,6 +61,11 @@ export class PolicyGate {
     this.#now = options.now;
   }
 
+  /** Whether a policy here limits how many operations are accepted. */
+  get counts(): boolean {
+    return this.book.policies.some(({ rules }) => rules.opsMax !== undefined);
+  }
+
   /** Why a write does not pass: the first reason in the order of kind, signal, duration, count, rate. */
   judge(write: PolicyWrite): PolicyRefusal | undefined {
     const { session, kind, signal } = write;
