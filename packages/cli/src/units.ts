@@ -1,3 +1,4 @@
+import { CliError } from "./errors.ts";
 import { InvalidArgumentError } from "commander";
 
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600, d: 86_400 };
@@ -32,4 +33,13 @@ export function formatBytes(bytes: number): string {
 
 function trim(value: number): string {
   return String(Number(value.toFixed(1)));
+}
+
+/** Reads a moment: a date, Unix milliseconds, or a span ago. */
+export function parseTime(text: string, nowMs: number): number {
+  if (/^\d{11,}$/.test(text)) return Number(text);
+  if (/^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/.test(text)) return nowMs - parseSpan(text) * 1_000;
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isFinite(time)) return time;
+  throw new CliError("CLI_USAGE", `${JSON.stringify(text)} is no time: give 2026-11-21, 1790000000000 or 7d`);
 }
