@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { checkNode } from "../src/checks.ts";
+import { checkNode, checkRights } from "../src/checks.ts";
 import type { DoctorJson } from "../src/index.ts";
+import { DAMAGE } from "./damage.ts";
 import { cli, makeRegion, Place } from "./harness.ts";
 
 async function checksOf(
@@ -37,6 +38,41 @@ test("CLI-8 doctor warns of a clock that went back, or whose file is damaged", a
   expect((await checksOf(dir, () => Date.now() - 3_600_000)).checks).toMatchObject({ clock: "warn" });
   writeFileSync(join(dir, "clock"), "garbage");
   expect((await checksOf(dir)).checks).toMatchObject({ clock: "warn" });
+});
+
+test("CLI-8 doctor tells a process that ended without closing from one that hangs", async () => {
+  using place = new Place();
+  const dir = place.path("data");
+  const region = await makeRegion(dir);
+  const later = (): number => Date.now() + 60_000;
+  try {
+    const hangs = await cli(["doctor", dir], { now: later });
+    expect(hangs.code).toBe(3);
+    expect(hangs.stdout).toMatch(/fail +status .*process \d+ has the directory open: it hangs/);
+  } finally {
+    await region.close();
+  }
+  const status = JSON.parse(readFileSync(join(dir, "status.json"), "utf8")) as { health: object };
+  writeFileSync(
+    join(dir, "status.json"),
+    JSON.stringify({ ...status, health: { ...status.health, status: "ready" } }),
+  );
+  const ended = await cli(["doctor", dir], { now: later });
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toMatch(/warn +status .*ended without closing the region/);
+  rmSync(join(dir, "status.json"));
+  expect((await checksOf(dir)).checks).toMatchObject({ status: "warn" });
+});
+
+test("CLI-8 doctor finds damage, names the file, and exits with 5; a directory that may not be written fails with 3", async () => {
+  using place = new Place();
+  const dir = place.path("data");
+  await DAMAGE.find(({ name }) => name === "with a flipped bit in a sealed segment")!.make(dir);
+  const { code, stdout } = await cli(["doctor", dir]);
+  expect(code).toBe(5);
+  expect(stdout).toMatch(/fail +logs +\w+ in sessions\/r00009.* see `tidemark wal verify`/);
+  const rights = await checkRights({ dir: place.path("nowhere"), nowMs: 0, holder: undefined });
+  expect(rights.result).toBe("fail");
 });
 
 test("CLI-8 doctor fails on a Node that is too old", () => {
