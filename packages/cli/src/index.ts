@@ -7,6 +7,7 @@ export type { RunCliOptions } from "./run-cli.ts";
 export type { MembersChangeJson, MembersJson } from "./commands/members.ts";
 export type { WalDumpJson } from "./commands/wal-dump.ts";
 export type { WalInspectJson } from "./commands/wal-inspect.ts";
+export type { WalRepairJson } from "./commands/wal-repair.ts";
 export type { FindingJson, WalVerifyJson } from "./commands/wal-verify.ts";
 export type { KeygenJson } from "./commands/keygen.ts";
 export type { StatusJson } from "./commands/status.ts";

@@ -5,14 +5,11 @@ import { nodeFs } from "@tidemark/wal/node";
 import { changedAtMs } from "./status-report.ts";
 import type { DoctorCheck, Patient } from "./checks.ts";
 import { describeMembers } from "./members-list.ts";
-import { walOptions } from "./survey.ts";
+import { HARMLESS, walOptions } from "./survey.ts";
 import { formatBytes, formatSpan } from "./units.ts";
 
 /** Logs up to this size are read whole: a doctor's visit is short. */
 export const READ_BYTES_MAX: number = 64 * 1024 * 1024;
-
-/** What a crash, or a write under way, leaves behind. */
-const HARMLESS = new Set(["torn-tail", "unfinished"]);
 
 /** Whether the last run of the logs is known. */
 export async function checkWatermark(
@@ -56,9 +53,9 @@ export async function checkLogs(
     const message = `${first.kind} in ${first.file} at ${first.offset}: see \`tidemark wal verify\``;
     return { check: "logs", result: "fail", message, corrupt: first.kind !== "newer-version" };
   }
-  const torn = findings.some(({ kind }) => kind === "torn-tail");
+  const torn = findings.some(({ kind }) => kind !== "unfinished");
   const message = torn
-    ? `${size}; a crash tore the last write, and opening cuts it`
+    ? `${size}; a crash left the last write half done, and opening completes or cuts it`
     : `${size}, every byte read`;
   return { check: "logs", result: torn ? "warn" : "ok", message, corrupt: false };
 }

@@ -2,13 +2,16 @@ import { createBlake3Hasher } from "@tidemark/blake3-wasm";
 import type { Hasher } from "@tidemark/core";
 import { MEMBERS_FILE, STATUS_FILE } from "@tidemark/region";
 import { inspectDirectory } from "@tidemark/wal";
-import type { DirectoryInspection, DirectoryOptions } from "@tidemark/wal";
+import type { DirectoryInspection, DirectoryOptions, FindingKind } from "@tidemark/wal";
 import { nodeFs } from "@tidemark/wal/node";
 import { requireKnownVersion } from "./directory.ts";
 import { CliError } from "./errors.ts";
 
 /** What a region keeps beside its logs. */
 export const REGION_NAMES: readonly string[] = ["region.json", "clock", "keys", MEMBERS_FILE, STATUS_FILE];
+
+/** What a crash, or a write under way, leaves behind: opening deals with it, and nothing acknowledged is in it. */
+export const HARMLESS: ReadonlySet<FindingKind> = new Set(["torn-tail", "unfinished", "begun-anew"]);
 
 let hasher: Hasher | undefined;
 

@@ -21,6 +21,8 @@ const DAMAGED: Answer = [5, "CLI_DAMAGED"];
 const NEWER: Answer = [1, "CLI_NEWER_VERSION"];
 const ALONE: Answer = [1, "CLI_MEMBERS_REFUSED"];
 const CORRUPT: Answer = { stops: [5, "WAL_CORRUPT"] };
+const NO_LIST: Answer = [5, "REGION_DAMAGED"];
+const FOUND: Answer = { finds: 5 };
 
 /** `DIR` is where the directory goes. */
 const COMMANDS = [
@@ -28,6 +30,7 @@ const COMMANDS = [
   "doctor DIR",
   "wal inspect DIR",
   "wal verify DIR",
+  "wal repair DIR --dry-run",
   "wal dump DIR",
   "members ls DIR",
   "members add ap-south DIR",
@@ -36,6 +39,17 @@ const COMMANDS = [
 
 const same = (answer: Answer): Answer[] => COMMANDS.map(() => answer);
 
+/** In the order of the commands; both changes of the list of members get the last. */
+function answers(...each: readonly Answer[]): Answer[] {
+  return [...each, each.at(-1)!];
+}
+
+const sound: Answer[] = answers("works", "works", "works", "works", "works", "works", "works", ALONE);
+/** What the logs hold cannot all be read. */
+const damaged: Answer[] = answers("works", FOUND, "works", FOUND, FOUND, CORRUPT, "works", ALONE);
+/** It can, and something else is not what was written. */
+const readable: Answer[] = answers("works", FOUND, "works", FOUND, FOUND, "works", "works", ALONE);
+
 /** Every directory something is wrong with: what each of the commands says to it, in their order. */
 const ANSWERS: Readonly<Record<string, readonly Answer[]>> = {
   missing: same(NO_DIRECTORY),
@@ -43,76 +57,59 @@ const ANSWERS: Readonly<Record<string, readonly Answer[]>> = {
   empty: same(NOT_A_REGION),
   "not ours": same(NOT_A_REGION),
   // The logs tell what they hold without it.
-  "without region.json": [DAMAGED, DAMAGED, "works", "works", "works", DAMAGED, DAMAGED, DAMAGED],
-  "with region.json damaged": [DAMAGED, DAMAGED, "works", "works", "works", DAMAGED, DAMAGED, DAMAGED],
+  "without region.json": answers(DAMAGED, DAMAGED, "works", "works", "works", "works", DAMAGED, DAMAGED),
+  "with region.json damaged": answers(DAMAGED, DAMAGED, "works", "works", "works", "works", DAMAGED, DAMAGED),
   "from a newer version": same(NEWER),
-  "with status.json damaged": [DAMAGED, DAMAGED, "works", "works", "works", "works", ALONE, ALONE],
-  "with a status of a newer version": [NEWER, NEWER, "works", "works", "works", "works", ALONE, ALONE],
-  "with a status that is something else": [
+  "with status.json damaged": answers(DAMAGED, DAMAGED, "works", "works", "works", "works", "works", ALONE),
+  "with a status of a newer version": answers(
+    NEWER,
+    NEWER,
+    "works",
+    "works",
+    "works",
+    "works",
+    "works",
+    ALONE,
+  ),
+  "with a status that is something else": answers(
     DAMAGED,
     DAMAGED,
     "works",
     "works",
     "works",
     "works",
-    ALONE,
-    ALONE,
-  ],
-  "with members.json damaged": [
-    "works",
-    [5, "REGION_DAMAGED"],
-    "works",
-    "works",
-    "works",
-    [5, "REGION_DAMAGED"],
-    [5, "REGION_DAMAGED"],
-    [5, "REGION_DAMAGED"],
-  ],
-  "with members.json of a newer version": ["works", NEWER, "works", "works", "works", NEWER, NEWER, NEWER],
-  "held by a live process": ["works", "works", "works", "works", "works", "works", ALONE, ALONE],
-  "with a torn tail": ["works", "works", "works", "works", "works", "works", ALONE, ALONE],
-  "with a torn segment before a valid one": [
-    "works",
-    { finds: 5 },
-    "works",
-    { finds: 5 },
-    CORRUPT,
     "works",
     ALONE,
-    ALONE,
-  ],
-  "with a flipped bit in a sealed segment": [
+  ),
+  "with members.json damaged": answers(
     "works",
-    { finds: 5 },
+    NO_LIST,
     "works",
-    { finds: 5 },
-    CORRUPT,
     "works",
-    ALONE,
-    ALONE,
-  ],
-  "with a batch of a newer version": [
     "works",
-    { finds: 3 },
     "works",
-    { finds: 1 },
-    { stops: [1, "WAL_VERSION_UNSUPPORTED"] },
+    NO_LIST,
+    NO_LIST,
+  ),
+  "with members.json of a newer version": answers(
     "works",
-    ALONE,
-    ALONE,
-  ],
-  "with damage below the watermark": [
+    NEWER,
     "works",
-    { finds: 5 },
     "works",
-    { finds: 5 },
-    CORRUPT,
     "works",
-    ALONE,
-    ALONE,
-  ],
-  "with a damaged watermark": ["works", { finds: 5 }, "works", { finds: 5 }, "works", "works", ALONE, ALONE],
-  "with a damaged checkpoint": ["works", { finds: 5 }, "works", { finds: 5 }, "works", "works", ALONE, ALONE],
+    "works",
+    NEWER,
+    NEWER,
+  ),
+  "held by a live process": sound,
+  "with a torn tail": sound,
+  "with a torn segment before a valid one": damaged,
+  "with a flipped bit in a sealed segment": damaged,
+  "with the version of a batch changed": damaged,
+  "with damage below the watermark": damaged,
+  "with a watermark of a newer version": answers("works", NEWER, NEWER, NEWER, NEWER, NEWER, "works", ALONE),
+  "with a damaged watermark": readable,
+  "with a damaged checkpoint": readable,
 };
 
 const DAYS = [...BAD_DAYS, ...DAMAGE];

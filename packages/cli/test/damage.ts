@@ -1,7 +1,7 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { createBlake3Hasher } from "@tidemark/blake3-wasm";
-import { logId } from "@tidemark/core";
+import { HASH_CONTEXTS, logId } from "@tidemark/core";
 import { openWal } from "@tidemark/wal";
 import { nodeFs } from "@tidemark/wal/node";
 import { change, closed, filesOf } from "./bad-days.ts";
@@ -52,8 +52,8 @@ export const DAMAGE: readonly BadDay[] = [
     },
   },
   {
-    // The same in the version of a header: nobody can tell it from a newer one, and nothing of it is believed.
-    name: "with a batch of a newer version",
+    // The same in the version of a header: what follows is of this version, so that no newer one wrote it.
+    name: "with the version of a batch changed",
     make: async (dir) => {
       const [, second] = await withSegments(dir);
       change(second!, (bytes) => ((bytes[4] = 3), bytes));
@@ -64,6 +64,18 @@ export const DAMAGE: readonly BadDay[] = [
     make: async (dir) => {
       const last = (await withSegments(dir)).at(-1);
       change(last!, zeroTail);
+    },
+  },
+  {
+    name: "with a watermark of a newer version",
+    make: async (dir) => {
+      await withSegments(dir);
+      change(join(dir, "watermark"), (bytes) => {
+        bytes[4] = 2;
+        const body = bytes.subarray(0, bytes.length - 32);
+        bytes.set(createBlake3Hasher().digest(HASH_CONTEXTS.watermark, body, 32), body.length);
+        return bytes;
+      });
     },
   },
   {

@@ -16,6 +16,8 @@ test.each(commands.map((words) => [["tidemark", ...words].join(" "), words] as c
     // A probe wants a region that runs, a list of members one that has one.
     const running = examples.some((example) => example.includes("--check"));
     const region = running ? await makeRegion(dir) : await makeMember(dir);
+    if (examples.some((example) => example.includes("data/eu-west")))
+      await makeMember(place.path("data/eu-west"));
     try {
       for (const example of examples) {
         const ran = await cli(example.split(" "), { cwd: place.dir });

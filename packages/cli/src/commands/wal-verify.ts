@@ -9,7 +9,7 @@ import { EXIT } from "../exit-codes.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { ByteProgress } from "../progress.ts";
-import { requireLogs, walOptions } from "../survey.ts";
+import { HARMLESS, requireLogs, walOptions } from "../survey.ts";
 import { formatTable } from "../table.ts";
 import { formatBytes } from "../units.ts";
 
@@ -45,9 +45,6 @@ export interface WalVerifyJson {
   }[];
   readonly findings: readonly FindingJson[];
 }
-
-/** What a crash, or a write under way, leaves behind: opening deals with it, and nothing acknowledged is in it. */
-const HARMLESS = new Set<Finding["kind"]>(["torn-tail", "unfinished"]);
 
 /** `tidemark wal verify`: every byte of every log. */
 export function walVerifyCommand(run: Run): Command {
