@@ -218,7 +218,7 @@ test("WAL-16 a directory of a newer version is refused by number, opened by nobo
   for (const each of ["a", "b"]) await log.append(2, body(each));
   const [, second] = await batches(log);
   await wal.close();
-  const newer = (second?.bytes as Uint8Array).slice();
+  const newer = Uint8Array.from(second?.bytes ?? []);
   newer[4] = 3;
   await patch(fs, SEGMENT, newer.length, reseal(newer));
   expect(await verify(fs)).toMatchObject({
