@@ -125,6 +125,11 @@ export class HideSet {
     }
   }
 
+  /** Every dot that is remembered, known or not. */
+  *dots(): Iterable<string> {
+    for (const cell of this.#cells.sorted()) yield* cell.dots.keys();
+  }
+
   /** Settles every pending unhide that is stable; returns how many. */
   stabilise(isStable: (unhideId: string) => boolean): number {
     let count = 0;

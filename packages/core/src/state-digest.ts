@@ -47,7 +47,7 @@ export class StateDigest {
   readonly #slots: Map<number, Map<string, SlotEntry>> = new Map();
   readonly #slotHashes: Map<number, Uint8Array> = new Map();
   readonly #touched: Set<DigestObject> = new Set();
-  /** Slots that have lost an object. */
+  /** Slots with an object that was hashed, or lost, since the slot was. */
   readonly #lost: Set<number> = new Set();
   readonly #writer: ByteWriter = new ByteWriter(4096);
 
@@ -59,6 +59,11 @@ export class StateDigest {
   /** An object changed, or is new. */
   touch(object: DigestObject): void {
     this.#touched.add(object);
+  }
+
+  /** Hashes an object now if it has changed, so that whoever holds it may let go of it. */
+  settle(object: DigestObject): void {
+    if (this.#touched.delete(object)) this.#lost.add(this.#rehash(object));
   }
 
   /** An object that writes nothing any more is let go of. */

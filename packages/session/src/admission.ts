@@ -112,6 +112,8 @@ export class SessionAdmission<Outcome = unknown> {
     checkRequest(request);
     const purged = this.#purged(session);
     if (purged !== undefined) return purged;
+    // A cold session comes back: its effects are with it.
+    this.#fold.entryOf(session);
     const operation =
       operationId === undefined ? undefined : this.#operationOf(session, request, operationId);
     const known = operation === undefined ? undefined : this.#known(operation);

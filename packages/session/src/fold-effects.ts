@@ -121,7 +121,7 @@ export class FoldEffects {
       case "hide":
       case "mute":
       case "block":
-        this.#hide(kind, op, waiting);
+        this.#hide(kind, op, waiting, isNew);
         return;
       case "unhide":
       case "unmute":
@@ -166,10 +166,8 @@ export class FoldEffects {
     const user = fold.userEntry(name);
     session.user?.sessions.delete(session.id);
     session.user = user;
-    user.sessions.set(session.id, session);
-    for (const [log, lsn] of session.positions) {
-      if ((user.positions.get(log) ?? 0) < lsn) user.positions.set(log, lsn);
-    }
+    user.sessions.add(session.id);
+    for (const [log, lsn] of session.positions) user.positions.raise(log, lsn);
     this.holdFor(session, user);
   }
 
@@ -214,10 +212,11 @@ export class FoldEffects {
     else list.lower(effect, position);
   }
 
-  #hide(kind: HideKind, op: OpView, waiting: UnstableOp): void {
+  #hide(kind: HideKind, op: OpView, waiting: UnstableOp, isNew: boolean): void {
     const user = this.#hidesOf(op, waiting);
     const before = user.hides.pending.size;
     const dot = waiting.effect >= 0 ? effectKey(op.bytes, op.operationAt) : effectKey(waiting.key);
+    if (isNew && waiting.effect >= 0) (waiting.session.hideEffects ??= []).push(waiting.effect);
     user.hides.hide(kind, (op.sealed as HideSealed).item, dot);
     user.hideStamp = laterHlc(user.hideStamp, op.stamp);
     this.#fold.counts.withheld += user.hides.pending.size - before;

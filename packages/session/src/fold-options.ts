@@ -1,5 +1,6 @@
 import type { Hasher, LogId, SignalDecay } from "@tidemark/core";
 import type { OpKind } from "./op-kinds.ts";
+import type { ColdOptions } from "./session-table.ts";
 
 /** What a session needs to know of a signal schema; `SignalSchema` of `@tidemark/signals` is one. */
 export interface SignalRules {
@@ -31,6 +32,8 @@ export interface SessionFoldOptions {
   readonly unstableBytesMax?: number;
   /** The kinds it folds: fewer make it behave as an older version, for tests of version skew. @defaultValue all */
   readonly kinds?: ReadonlySet<OpKind>;
+  /** Where sessions go that nobody touches, once there are more than fit. @defaultValue all stay in memory */
+  readonly cold?: ColdOptions | undefined;
 }
 
 /** How far every member has come: what is at or below it will never be seen for the first time again. */

@@ -43,6 +43,7 @@ export class FoldSettling {
     if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock")
       this.#settleUnhide(op, frontier);
     else if (op.kind === "purge") this.#fold.purges.settle(op.session.id);
+    if (op.lane.unstable === undefined) this.#fold.sessions.rest(op.session);
   }
 
   /** The removal takes effect; where a member does not know its kind, it waits on. */
@@ -59,6 +60,7 @@ export class FoldSettling {
       this.#forgets(user, kind, item, dot),
     );
     if (settled) fold.counts.unhidesPending -= 1;
+    fold.sessions.rest(op.session);
     fold.counts.withheld += user.hides.pending.size - before;
   }
 
@@ -72,15 +74,31 @@ export class FoldSettling {
     return session === undefined;
   }
 
+  /** A dot of a restored user: its session knows which of its effects are hides. */
+  noteHide(dot: string): void {
+    const index = this.#indexOf(dot);
+    const session = index === undefined ? undefined : this.sessionOf(dot);
+    if (index !== undefined && session !== undefined) (session.hideEffects ??= []).push(index);
+  }
+
   /** The session of an effect that has an operationId, if it is known. */
   sessionOf(dot: string): UnstableOp["session"] | undefined {
     const fold = this.#fold;
+    const index = this.#indexOf(dot);
+    if (index === undefined) {
+      const cold = fold.cold.homeOf(dot);
+      return cold === undefined ? undefined : fold.sessions.get(cold);
+    }
+    const lane = fold.lanes[fold.effects.positionOf(index).lane];
+    return lane === undefined ? undefined : fold.entryOf(lane.session);
+  }
+
+  #indexOf(dot: string): number | undefined {
     const writer = this.#writer.reset();
     writeEffectKey(writer, dot);
     const id = writer.view();
-    const index = fold.effects.find(id.subarray(0, OPERATION_TAG_BYTES), id.subarray(OPERATION_TAG_BYTES));
-    if (typeof index !== "number") return undefined;
-    const lane = fold.lanes[fold.effects.positionOf(index).lane];
-    return lane === undefined ? undefined : fold.entryOf(lane.session);
+    const { effects } = this.#fold;
+    const index = effects.find(id.subarray(0, OPERATION_TAG_BYTES), id.subarray(OPERATION_TAG_BYTES));
+    return typeof index === "number" ? index : undefined;
   }
 }

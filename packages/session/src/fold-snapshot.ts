@@ -138,6 +138,7 @@ export function restoreFold(fold: SessionFold, bytes: Uint8Array): void {
   for (const user of users) {
     for (const { kind, item, dot } of user.hides.settled())
       fold.settling.sessionOf(dot)?.removed.push({ user, kind, item, dot });
+    for (const dot of user.hides.dots()) fold.settling.noteHide(dot);
   }
 }
 

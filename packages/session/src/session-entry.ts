@@ -12,7 +12,9 @@ import { EffectList, comparePositions, type OpPosition } from "./effect-list.ts"
 import { bytesOfHex } from "./hex.ts";
 import { IdleCloses } from "./idle-close.ts";
 import type { LaneState } from "./lane.ts";
+import { LazyMap, LazySet } from "./lazy-map.ts";
 import { APP_COUNT_MAX, SEARCH_COUNT_MAX } from "./limits.ts";
+import { LogPositions } from "./log-positions.ts";
 import type { StartClear, StartSealed } from "./op.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
 import { sortedByText } from "./sorted.ts";
@@ -70,19 +72,27 @@ export class SessionEntry implements DigestObject {
   readonly removed: RemovedDot[] = [];
   effectCount: number = 0;
   maxStamp: Hlc = HLC_ZERO;
-  readonly signals: Map<string, Map<string, SignalSums>> = new Map();
-  readonly hints: Map<string, EffectList> = new Map();
+  readonly signals: LazyMap<string, Map<string, SignalSums>> = new LazyMap();
+  readonly hints: LazyMap<string, EffectList> = new LazyMap();
   annotations: EffectList | undefined;
   searches: EffectList | undefined;
-  readonly apps: Map<string, EffectList> = new Map();
+  readonly apps: LazyMap<string, EffectList> = new LazyMap();
   /** Hexadecimal tags of operations that were used for two requests. */
-  readonly conflicts: Set<string> = new Set();
-  readonly forks: Map<string, ForkedNumber> = new Map();
+  readonly conflicts: LazySet<string> = new LazySet();
+  readonly forks: LazyMap<string, ForkedNumber> = new LazyMap();
   /** Hexadecimal key to the bytes of an operation that this version cannot fold. */
-  readonly unknown: Map<string, Uint8Array> = new Map();
+  readonly unknown: LazyMap<string, Uint8Array> = new LazyMap();
   /** Number of a log to the LSN of the last record of this session there. */
-  readonly positions: Map<number, number> = new Map();
+  readonly positions: LogPositions = new LogPositions();
   held: TicketBytes = new TicketBytes();
+  /** Its effects that are hides, while a copy of one could still bring back what was removed. */
+  hideEffects: number[] | undefined;
+  /** What it is estimated to take in memory. */
+  weight: number = 0;
+  /** In the list of those that may be evictable, between these. */
+  resting: boolean = false;
+  colder: SessionEntry | undefined;
+  warmer: SessionEntry | undefined;
 
   constructor(id: string) {
     this.id = id;

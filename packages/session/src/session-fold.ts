@@ -17,6 +17,7 @@ import { EffectTable } from "./effect-table.ts";
 import type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from "./fold-options.ts";
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
+import { FoldCold } from "./fold-cold.ts";
 import { FoldEffects } from "./fold-effects.ts";
 import { FoldPurge } from "./fold-purge.ts";
 import { refoldSession } from "./fold-refold.ts";
@@ -26,12 +27,14 @@ import { activityOf } from "./idle-close.ts";
 import type { LaneState } from "./lane.ts";
 import { LaneTable } from "./lane-table.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
+import type { LogPositions } from "./log-positions.ts";
 import { LogTable } from "./log-table.ts";
 import type { OpKind } from "./op-kinds.ts";
 import { decodeOp, OpView } from "./op-view.ts";
 import type { SignalClear } from "./op.ts";
 import type { SignalView } from "./signal-view.ts";
 import { SessionEntry } from "./session-entry.ts";
+import { SessionTable } from "./session-table.ts";
 import { changeOf, type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
 import type { Tombstone } from "./tombstone.ts";
 import type { LogPlace, UnstableOp } from "./unstable-op.ts";
@@ -58,7 +61,8 @@ export class SessionFold {
   readonly #ledger: SignalSink | undefined;
   readonly unstableBytesMax: number;
   readonly kinds: ReadonlySet<OpKind> | undefined;
-  readonly sessions: Map<string, SessionEntry> = new Map();
+  readonly cold: FoldCold = new FoldCold(this);
+  readonly sessions: SessionTable;
   /** What is left of sessions that were purged; a session is here or in `sessions`. */
   readonly tombstones: Map<string, Tombstone> = new Map();
   readonly users: Map<string, UserEntry> = new Map();
@@ -97,6 +101,7 @@ export class SessionFold {
     this.#terms = { foldVersion: DIGEST_VERSION, ...(schema === undefined ? {} : { schema: schema.digest }) };
     this.unstableBytesMax = unstableBytesMax;
     this.kinds = options.kinds;
+    this.sessions = new SessionTable(this.cold, options.cold);
     this.#fold = new FoldEffects(this);
     this.#digest = new StateDigest(hasher, this.#terms);
   }
@@ -138,6 +143,7 @@ export class SessionFold {
       const change = changeOf(op, session, log, lsn);
       for (const listener of this.#listeners) listener(change);
     }
+    this.sessions.sweep();
     return "applied";
   }
 
@@ -145,17 +151,24 @@ export class SessionFold {
   stable(frontier: StableFrontier): void {
     this.settling.advance(frontier);
     this.purges.advance(frontier);
+    this.sessions.sweep();
   }
 
   /** A session as plain data; `undefined` if nothing of it was applied, or it was purged. */
   session(id: string): SessionState | undefined {
     const entry = this.sessions.get(id);
-    return entry === undefined ? undefined : sessionStateOf(entry);
+    const state = entry === undefined ? undefined : sessionStateOf(entry);
+    this.sessions.sweep();
+    return state;
   }
 
   /** What can be read of a user. */
   user(id: string): UserView {
-    return new UserView(id, (user) => this.users.get(user));
+    return new UserView(
+      id,
+      (user) => this.users.get(user),
+      this.sessions,
+    );
   }
 
   /** Whether a purge of a session is known: nothing of that id is accepted here, nor a start of it. */
@@ -190,7 +203,9 @@ export class SessionFold {
   /** The last record applied here of a session or of its user, log by log. */
   lastPositions(session: string): LogPlace[] {
     const entry = this.entryOf(session);
-    return this.#places(entry?.user?.positions ?? entry?.positions);
+    const places = this.#places(entry?.user?.positions ?? entry?.positions);
+    this.sessions.sweep();
+    return places;
   }
 
   /** The last record applied here of a user's sessions and hides, log by log. */
@@ -236,7 +251,9 @@ export class SessionFold {
 
   /** Everything, in bytes that {@link SessionFold.restore} reads. */
   snapshot(): Uint8Array {
-    return snapshotFold(this);
+    const bytes = snapshotFold(this);
+    this.sessions.sweep();
+    return bytes;
   }
 
   /** Replaces everything. @throws {@link CoreError} `DECODE_FAILED`; the fold is empty then. */
@@ -252,13 +269,17 @@ export class SessionFold {
     for (const session of this.sessions.values()) this.#digest.touch(session);
     for (const user of this.users.values()) this.#digest.touch(user);
     for (const tombstone of this.tombstones.values()) this.#digest.touch(tombstone);
+    this.sessions.restAll();
+    this.sessions.sweep();
   }
 
   /** Folds what was kept whole and can be folded now; returns how many operations it was. */
   refold(): number {
     if (this.counts.unknown === 0) return 0;
     let count = 0;
-    for (const session of this.entries()) {
+    // One with anything kept whole stays in memory.
+    const kept = [...this.tombstones.values()].flatMap((tombstone) => tombstone.kept ?? []);
+    for (const session of [...this.sessions.inMemory(), ...kept]) {
       const folded = refoldSession(this, this.#fold, session);
       if (folded > 0) this.#digest.touch(session);
       count += folded;
@@ -297,6 +318,11 @@ export class SessionFold {
   /** An object of the digest has changed. */
   touch(object: DigestObject): void {
     this.#digest.touch(object);
+  }
+
+  /** An object leaves memory: what it hashes to is known from now on without it. */
+  settleDigest(object: DigestObject): void {
+    this.#digest.settle(object);
   }
 
   /** An object has no canonical bytes any more, and is let go of. */
@@ -376,6 +402,7 @@ export class SessionFold {
       twin: undefined,
     };
     lane.hold(waiting);
+    this.sessions.grow(session, op.bytes.length);
     this.logs.queues[log]?.push(lsn, waiting);
     this.counts.unstable += 1;
     session.held.add(waiting, this.unstableBytesMax);
@@ -429,12 +456,12 @@ export class SessionFold {
   }
 
   #note(session: SessionEntry, hides: UserEntry | undefined, log: number, lsn: number): void {
-    raise(session.positions, log, lsn);
-    if (session.user !== undefined) raise(session.user.positions, log, lsn);
-    if (hides !== undefined && hides !== session.user) raise(hides.positions, log, lsn);
+    session.positions.raise(log, lsn);
+    session.user?.positions.raise(log, lsn);
+    if (hides !== undefined && hides !== session.user) hides.positions.raise(log, lsn);
   }
 
-  #places(positions: ReadonlyMap<number, number> | undefined): LogPlace[] {
+  #places(positions: LogPositions | undefined): LogPlace[] {
     return [...(positions ?? [])].map(([number, lsn]) => ({ log: this.logs.ids[number] as LogId, lsn }));
   }
 
@@ -444,6 +471,7 @@ export class SessionFold {
     this.logs.clear();
     this.#lanes.clear();
     this.tombstones.clear();
+    this.cold.clear();
     this.purges.clear();
     this.effects.clear();
     this.heldUnhides = [];
@@ -469,9 +497,4 @@ function readSignal(op: OpView): SignalClear | undefined {
     if (error instanceof CoreError) return undefined;
     throw error;
   }
-}
-
-function raise(positions: Map<number, number>, log: number, lsn: number): void {
-  const known = positions.get(log);
-  if (known === undefined || known < lsn) positions.set(log, lsn);
 }

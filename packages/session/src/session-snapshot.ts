@@ -20,6 +20,8 @@ import { ORIGIN_SCHEMA, SessionEntry, type StartEffect, writeSignals, writeStart
 import { sortedByText } from "./sorted.ts";
 import type { SessionFold } from "./session-fold.ts";
 
+/** What a byte of a session takes in memory, about. */
+const SNAPSHOT_GROWTH = 6;
 const LIST_KINDS: readonly EffectList["kind"][] = ["annotate", "search", "prefer", "app"];
 
 /**
@@ -110,10 +112,35 @@ export function writeSession(writer: ByteWriter, session: SessionEntry, numbers:
 
 /** Reads what {@link writeSession} wrote, into the fold. @throws {@link CoreError} `DECODE_FAILED`. */
 export function readSession(reader: ByteReader, fold: SessionFold): SessionEntry {
+  const start = reader.offset;
   const id = reader.text();
   if (fold.sessions.has(id)) reader.fail("Cannot accept a session twice");
   const session = new SessionEntry(id);
   fold.sessions.set(id, session);
+  readSessionBody(reader, fold, session, (index) =>
+    index < fold.effects.size ? index : reader.fail("Cannot accept an unknown effect"),
+  );
+  fold.counts.effects += session.effectCount;
+  fold.counts.conflicts += session.conflicts.size + Math.max(0, session.starts.length - 1);
+  fold.counts.forks += session.forks.size;
+  fold.counts.unknown += session.unknown.size;
+  fold.sessions.grow(session, SNAPSHOT_GROWTH * (reader.offset - start));
+  fold.attach(session);
+  return session;
+}
+
+/**
+ * Reads all but the id into a session, and counts nothing.
+ *
+ * @param effectAt - The number in the fold of an effect that is named by its place, -1 for none.
+ * @throws {@link CoreError} `DECODE_FAILED`.
+ */
+export function readSessionBody(
+  reader: ByteReader,
+  fold: SessionFold,
+  session: SessionEntry,
+  effectAt: (place: number) => number,
+): void {
   for (let left = reader.count(9); left > 0; left--) {
     const bytes = reader.prefixed();
     const id = laneOfBytes(bytes);
@@ -127,17 +154,13 @@ export function readSession(reader: ByteReader, fold: SessionFold): SessionEntry
   session.maxStamp = readHlc(reader);
   session.effectCount = reader.varint();
   session.closes = reader.varint();
-  fold.counts.effects += session.effectCount;
   const position = (): OpPosition => ({
     stamp: readHlc(reader),
     lane: at(reader, session.lanes, reader.varint()),
     seqno: reader.varint(),
     key: reader.view(EFFECT_ID_BYTES).slice(),
   });
-  const effect = (): number => {
-    const index = reader.varint() - 1;
-    return index < fold.effects.size ? index : reader.fail("Cannot accept an unknown effect");
-  };
+  const effect = (): number => effectAt(reader.varint() - 1);
   for (let left = reader.count(EFFECT_ID_BYTES + 12); left > 0; left--) {
     session.addStart({ position: position(), effect: effect(), ...readStart(reader) });
   }
@@ -174,11 +197,6 @@ export function readSession(reader: ByteReader, fold: SessionFold): SessionEntry
     if (typeof index === "number") fold.unfolded.add(index);
   }
   readPositions(reader, session.positions, fold);
-  fold.counts.conflicts += session.conflicts.size + Math.max(0, session.starts.length - 1);
-  fold.counts.forks += session.forks.size;
-  fold.counts.unknown += session.unknown.size;
-  fold.attach(session);
-  return session;
 }
 
 function readStart(reader: ByteReader): Omit<StartEffect, "position" | "effect"> {

@@ -1,4 +1,5 @@
 import type { ByteReader, ByteWriter } from "@tidemark/core";
+import type { LogPositions } from "./log-positions.ts";
 import type { SessionFold } from "./session-fold.ts";
 
 /** How a snapshot numbers things: in an order that does not depend on arrival. */
@@ -6,15 +7,11 @@ export interface SnapshotNumbers {
   /** Number in the fold to number in the snapshot. */
   readonly logs: readonly number[];
   readonly lanes: readonly number[];
-  readonly effects: readonly number[];
+  readonly effects: Readonly<Record<number, number>>;
 }
 
 /** Writes log to LSN, ascending by log. */
-export function writePositions(
-  writer: ByteWriter,
-  positions: ReadonlyMap<number, number>,
-  numbers: SnapshotNumbers,
-): void {
+export function writePositions(writer: ByteWriter, positions: LogPositions, numbers: SnapshotNumbers): void {
   const rows = [...positions]
     .map(([log, lsn]) => [numbers.logs[log]!, lsn] as const)
     .sort((a, b) => a[0] - b[0]);
@@ -26,7 +23,7 @@ export function writePositions(
 }
 
 /** Reads what {@link writePositions} wrote. */
-export function readPositions(reader: ByteReader, positions: Map<number, number>, fold: SessionFold): void {
+export function readPositions(reader: ByteReader, positions: LogPositions, fold: SessionFold): void {
   for (let left = reader.count(2); left > 0; left--) {
     const log = reader.varint();
     at(reader, fold.logs.ids, log);

@@ -1,3 +1,4 @@
+import type { SessionTable } from "./session-table.ts";
 import type { UserEntry } from "./user-entry.ts";
 
 /** Options of {@link UserView.sessions}. */
@@ -18,10 +19,16 @@ const NOTHING: ReadonlySet<string> = new Set();
 export class UserView {
   readonly id: string;
   readonly #find: (id: string) => UserEntry | undefined;
+  readonly #sessions: Pick<SessionTable, "get" | "isClosed">;
 
-  constructor(id: string, find: (id: string) => UserEntry | undefined) {
+  constructor(
+    id: string,
+    find: (id: string) => UserEntry | undefined,
+    sessions: Pick<SessionTable, "get" | "isClosed">,
+  ) {
     this.id = id;
     this.#find = find;
+    this.#sessions = sessions;
   }
 
   /** Items hidden, muted or blocked, by the order of their UTF-8 bytes. */
@@ -36,7 +43,7 @@ export class UserView {
 
   /** The items that may be shown, in the order given: one lookup an item. */
   filterVisible<Item>(items: readonly Item[], itemOf?: (item: Item) => string): Item[] {
-    const hidden = this.#find(this.id)?.hides.hiddenItems ?? NOTHING;
+    const hidden = this.#find(this.id)?.hiddenItems ?? NOTHING;
     const visible: Item[] = [];
     if (itemOf === undefined) {
       for (const item of items) if (!hidden.has(item as string)) visible.push(item);
@@ -50,10 +57,10 @@ export class UserView {
   sessions(options: UserSessionsOptions = {}): string[] {
     const { open, limit = 100, after, ofAgent } = options;
     const ids: string[] = [];
-    for (const session of this.#find(this.id)?.sessions.values() ?? []) {
-      if (open !== undefined && open !== (session.closes === 0)) continue;
-      if (ofAgent?.(session.start?.sealed.agent ?? "") === false) continue;
-      if (after === undefined || session.id > after) ids.push(session.id);
+    for (const id of this.#find(this.id)?.sessions ?? []) {
+      if (open !== undefined && open === this.#sessions.isClosed(id)) continue;
+      if (after !== undefined && id <= after) continue;
+      if (ofAgent?.(this.#sessions.get(id)?.start?.sealed.agent ?? "") !== false) ids.push(id);
     }
     return ids.sort().slice(0, limit);
   }

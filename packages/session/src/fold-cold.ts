@@ -1,0 +1,144 @@
+import {
+  ByteReader,
+  ByteWriter,
+  effectKey,
+  EFFECT_ID_BYTES,
+  HIDE_KIND_CODE,
+  hideKindOf,
+  readHlc,
+  writeEffectKey,
+  writeHlc,
+} from "@tidemark/core";
+import { SessionEntry } from "./session-entry.ts";
+import type { SessionFold } from "./session-fold.ts";
+import { readSessionBody, writeSession } from "./session-snapshot.ts";
+import type { ColdCodec } from "./session-table.ts";
+
+/**
+ * Sessions as bytes in a cold store, and back. The bytes are of this run alone: logs are named by their numbers in the
+ * fold, lanes and effects by their place in the session.
+ */
+export class FoldCold implements ColdCodec {
+  readonly #fold: SessionFold;
+  readonly #writer: ByteWriter = new ByteWriter(4096);
+  /** Of cold sessions: the effect of a hide to its session, because a stable removal asks for it. */
+  readonly #dots: Map<string, string> = new Map();
+  /** Log to itself. */
+  readonly #logs: number[] = [];
+
+  constructor(fold: SessionFold) {
+    this.#fold = fold;
+  }
+
+  /** The cold session that a hide with an operationId is an effect of. */
+  homeOf(dot: string): string | undefined {
+    return this.#dots.get(dot);
+  }
+
+  evictable(session: SessionEntry): boolean {
+    return (
+      session.unknown.size === 0 &&
+      session.idle.open.length === 0 &&
+      session.lanes.every((lane) => lane.unstable === undefined) &&
+      !this.#fold.heldUnhides.some((op) => op.session === session)
+    );
+  }
+
+  /**
+   * | field    | layout                                                                                          |
+   * | :------- | :---------------------------------------------------------------------------------------------- |
+   * | effects  | varint count: effect id 16, stamp 10, lane varint (by its text), seqno varint                   |
+   * | hides    | varint count of those that are hides: effect varint                                             |
+   * | removed  | varint count: user `text`, kind u8, item `text`, dot 16                                         |
+   * | activity | stamp 10                                                                                        |
+   * | session  | {@link writeSession}                                                                            |
+   */
+  encode(session: SessionEntry): Uint8Array {
+    const { effects, logs } = this.#fold;
+    const writer = this.#writer.reset();
+    const lanes = session.lanes.toSorted((a, b) => (a.text < b.text ? -1 : 1));
+    const laneAt = new Map(lanes.map((lane, at) => [lane.index, at]));
+    const chain = [...effects.chain(session.effects)];
+    const places: Record<number, number> = {};
+    writer.varint(chain.length);
+    for (const [at, index] of chain.entries()) {
+      places[index] = at;
+      const { stamp, lane, seqno } = effects.positionOf(index);
+      writer.raw(effects.idOf(index));
+      writeHlc(writer, stamp);
+      writer.varint(laneAt.get(lane) as number);
+      writer.varint(seqno);
+    }
+    const hides = session.hideEffects ?? [];
+    writer.varint(hides.length);
+    for (const index of hides) writer.varint(places[index] as number);
+    writer.varint(session.removed.length);
+    for (const { user, kind, item, dot } of session.removed) {
+      writer.text(user.id);
+      writer.u8(HIDE_KIND_CODE[kind]);
+      writer.text(item);
+      writeEffectKey(writer, dot);
+    }
+    writeHlc(writer, session.idle.stableStamp);
+    while (this.#logs.length < logs.ids.length) this.#logs.push(this.#logs.length);
+    writeSession(writer, session, { logs: this.#logs, lanes: [], effects: places });
+    return writer.view();
+  }
+
+  evict(session: SessionEntry): void {
+    const fold = this.#fold;
+    fold.settleDigest(session);
+    for (const index of session.hideEffects ?? [])
+      this.#dots.set(effectKey(fold.effects.idOf(index)), session.id);
+    fold.effects.forget(session.effects);
+    for (const lane of session.lanes) fold.freeLane(lane);
+  }
+
+  decode(id: string, bytes: Uint8Array): SessionEntry {
+    const fold = this.#fold;
+    const reader = new ByteReader(bytes);
+    const effects: (() => number)[] = [];
+    const session = new SessionEntry(id);
+    for (let left = reader.count(EFFECT_ID_BYTES + 12); left > 0; left--) {
+      const effect = reader.view(EFFECT_ID_BYTES);
+      const [stamp, lane, seqno] = [readHlc(reader), reader.varint(), reader.varint()];
+      // Once its lanes have their numbers.
+      effects.push(() => {
+        const index = session.lanes[lane]?.index ?? reader.fail("Cannot accept an unknown lane");
+        return fold.effects.add(effect, 0, { stamp, lane: index, seqno }).index;
+      });
+    }
+    const hides: number[] = [];
+    for (let left = reader.count(1); left > 0; left--) hides.push(reader.varint());
+    for (let left = reader.count(EFFECT_ID_BYTES + 4); left > 0; left--) {
+      const user = fold.userEntry(reader.text());
+      const kind = hideKindOf(reader.u8()) ?? reader.fail("Cannot read a kind of hide");
+      session.removed.push({ user, kind, item: reader.text(), dot: effectKey(reader.view(EFFECT_ID_BYTES)) });
+    }
+    session.idle.stableStamp = readHlc(reader);
+    let indices: number[] | undefined;
+    const indexOf = (place: number): number => {
+      indices ??= effects.map((add) => add());
+      return place < 0 ? -1 : (indices[place] ?? reader.fail("Cannot accept an unknown effect"));
+    };
+    reader.text();
+    readSessionBody(reader, fold, session, indexOf);
+    indexOf(-1);
+    // In the order of the chain it was.
+    for (const index of indices?.toReversed() ?? [])
+      session.effects = fold.effects.link(index, session.effects);
+    if (hides.length > 0) session.hideEffects = hides.map(indexOf);
+    for (const index of session.hideEffects ?? []) this.#dots.delete(effectKey(fold.effects.idOf(index)));
+    const user = session.start?.sealed.user;
+    if (user !== undefined) {
+      session.user = fold.userEntry(user);
+      session.held = session.user.held;
+    }
+    reader.finish();
+    return session;
+  }
+
+  clear(): void {
+    this.#dots.clear();
+  }
+}
