@@ -1,5 +1,5 @@
 import { ByteWriter } from "./byte-writer.ts";
-import { compareBytes } from "./compare.ts";
+import { DigestSlot } from "./digest-slot.ts";
 import { HASH_CONTEXTS, type Hasher } from "./hasher.ts";
 
 /** Slots that objects are spread over. */
@@ -21,16 +21,9 @@ export interface StateTerms {
   readonly schema?: Uint8Array;
 }
 
-interface SlotEntry {
-  readonly id: Uint8Array;
-  readonly kind: number;
-  hash: Uint8Array | undefined;
-}
-
 const HASH_BYTES = 32;
 const NO_SCHEMA = new Uint8Array(HASH_BYTES);
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder();
 
 /**
  * The state digest, kept up to date at a cost in proportion to what changed.
@@ -44,7 +37,7 @@ const fromUtf8 = new TextDecoder();
 export class StateDigest {
   readonly #hasher: Hasher;
   readonly #terms: StateTerms;
-  readonly #slots: Map<number, Map<string, SlotEntry>> = new Map();
+  readonly #slots: Map<number, DigestSlot> = new Map();
   readonly #slotHashes: Map<number, Uint8Array> = new Map();
   readonly #touched: Set<DigestObject> = new Set();
   /** Slots with an object that was hashed, or lost, since the slot was. */
@@ -96,11 +89,7 @@ export class StateDigest {
   /** The objects of one slot with their hashes, in order: what two regions that differ compare. */
   objects(slot: number): { readonly kind: number; readonly id: string; readonly digest: Uint8Array }[] {
     this.#catchUp();
-    return sortedEntries(this.#slots.get(slot)).map(({ id, kind, hash }) => ({
-      kind,
-      id: fromUtf8.decode(id),
-      digest: (hash as Uint8Array).slice(),
-    }));
+    return this.#slots.get(slot)?.entries() ?? [];
   }
 
   #catchUp(): void {
@@ -116,7 +105,6 @@ export class StateDigest {
     const id = utf8.encode(object.id);
     const slotHash = this.#hasher.digest(HASH_CONTEXTS.slot, id, 2);
     const slot = ((slotHash[0] as number) | ((slotHash[1] as number) << 8)) % STATE_SLOTS;
-    const name = `${object.objectKind}${object.id}`;
     const writer = this.#writer.reset();
     writer.u32(1);
     writer.u8(object.objectKind);
@@ -127,32 +115,26 @@ export class StateDigest {
     object.writeCanonical(writer);
     const end = writer.length;
     const length = end - lengthAt - 4;
-    const entries = this.#slots.get(slot) ?? new Map<string, SlotEntry>();
+    let hashes = this.#slots.get(slot);
     if (length === 0) {
-      entries.delete(name);
-    } else {
-      writer.length = lengthAt;
-      writer.u32(length);
-      writer.length = end;
-      const hash = this.#hasher.digest(HASH_CONTEXTS.state, writer.view());
-      entries.set(name, { id, kind: object.objectKind, hash });
+      hashes?.delete(object.objectKind, object.id);
+      return slot;
     }
-    this.#slots.set(slot, entries);
+    writer.length = lengthAt;
+    writer.u32(length);
+    writer.length = end;
+    if (hashes === undefined) this.#slots.set(slot, (hashes = new DigestSlot()));
+    hashes.set(object.objectKind, object.id, this.#hasher.digest(HASH_CONTEXTS.state, writer.view()));
     return slot;
   }
 
   #rehashSlot(slot: number): void {
-    const entries = sortedEntries(this.#slots.get(slot));
-    if (entries.length === 0) {
+    const hashes = this.#slots.get(slot);
+    if (hashes === undefined || hashes.size === 0) {
+      this.#slots.delete(slot);
       this.#slotHashes.delete(slot);
       return;
     }
-    const writer = new ByteWriter(entries.length * HASH_BYTES);
-    for (const { hash } of entries) writer.raw(hash as Uint8Array);
-    this.#slotHashes.set(slot, this.#hasher.digest(HASH_CONTEXTS.state, writer.view()));
+    this.#slotHashes.set(slot, this.#hasher.digest(HASH_CONTEXTS.state, hashes.bytes));
   }
-}
-
-function sortedEntries(entries: ReadonlyMap<string, SlotEntry> | undefined): SlotEntry[] {
-  return [...(entries?.values() ?? [])].sort((a, b) => compareBytes(a.id, b.id) || a.kind - b.kind);
 }

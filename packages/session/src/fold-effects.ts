@@ -1,4 +1,5 @@
 import { compareBytes, effectKey, type HideKind, laterHlc } from "@tidemark/core";
+import { LazyMap } from "./lazy-map.ts";
 import type { EffectList, ListedEffect, OpPosition } from "./effect-list.ts";
 import { carriedDigest, decodeCarried } from "./carried-state.ts";
 import { isFoldable, type OpView } from "./op-view.ts";
@@ -193,7 +194,7 @@ export class FoldEffects {
 
   #signal(session: SessionEntry, { entity, signal, weight, eventTimeMs }: SignalClear): void {
     let sums = session.signals.get(entity);
-    if (sums === undefined) session.signals.set(entity, (sums = new Map()));
+    if (sums === undefined) session.signals.set(entity, (sums = new LazyMap()));
     let sum = sums.get(signal);
     if (sum === undefined) sums.set(signal, (sum = this.#fold.emptySums(signal)));
     sum.add(weight, eventTimeMs);

@@ -17,7 +17,7 @@ import type { UnstableOp } from "./unstable-op.ts";
  */
 export function refoldSession(fold: SessionFold, effects: FoldEffects, session: SessionEntry): number {
   let count = 0;
-  for (const [hex, bytes] of session.unknown) {
+  for (const [hex, bytes] of [...session.unknown]) {
     const op = decodeOp(bytes);
     if (!effects.folds(op)) continue;
     session.unknown.delete(hex);

@@ -72,7 +72,7 @@ export class SessionEntry implements DigestObject {
   readonly removed: RemovedDot[] = [];
   effectCount: number = 0;
   maxStamp: Hlc = HLC_ZERO;
-  readonly signals: LazyMap<string, Map<string, SignalSums>> = new LazyMap();
+  readonly signals: LazyMap<string, LazyMap<string, SignalSums>> = new LazyMap();
   readonly hints: LazyMap<string, EffectList> = new LazyMap();
   annotations: EffectList | undefined;
   searches: EffectList | undefined;
@@ -137,7 +137,7 @@ export class SessionEntry implements DigestObject {
     this.conflicts.clear();
     this.forks.clear();
     const before = this.unknown.size;
-    for (const [key, bytes] of this.unknown) if (!mayFold(decodeOp(bytes))) this.unknown.delete(key);
+    for (const [key, bytes] of [...this.unknown]) if (!mayFold(decodeOp(bytes))) this.unknown.delete(key);
     return before - this.unknown.size;
   }
 

@@ -13,6 +13,7 @@ import { CARRIED_DIGEST_BYTES } from "./fork-parts.ts";
 import { SCHEMA_DIGEST_BYTES } from "./limits.ts";
 import { bytesOfHex, hexOf } from "./hex.ts";
 import { laneOfBytes } from "./lane-bytes.ts";
+import { LazyMap } from "./lazy-map.ts";
 import { formatLane } from "./lane-id.ts";
 import { decodeOp } from "./op-view.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
@@ -223,7 +224,7 @@ function readStart(reader: ByteReader): Omit<StartEffect, "position" | "effect">
 
 function readSignals(reader: ByteReader, session: SessionEntry, fold: SessionFold): void {
   for (let entities = reader.count(3); entities > 0; entities--) {
-    const sums = new Map<string, SignalSums>();
+    const sums = new LazyMap<string, SignalSums>();
     session.signals.set(reader.text(), sums);
     for (let signals = reader.count(4); signals > 0; signals--) {
       const signal = reader.text();
