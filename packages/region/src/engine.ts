@@ -27,6 +27,7 @@ import { sessionChanges } from "./changes.ts";
 import { beginError } from "./begin.ts";
 import { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import type { ColdFile } from "./cold-file.ts";
 import { RegionEmitter, replicationEvents } from "./diagnostics.ts";
 import { RegionError } from "./errors.ts";
 import { handOver, unknownOf } from "./hand-over.ts";
@@ -78,6 +79,8 @@ export interface RegionParts {
   readonly wal: Wal;
   readonly clock: HlcClock;
   readonly closeClock: () => Promise<void>;
+  /** Where cold sessions lie; absent where files cannot be read at once. */
+  readonly cold: ColdFile | undefined;
   readonly clusterKeys: readonly ClusterKey[];
   readonly policies: RegionPolicies;
   readonly transport: Transport;
@@ -180,17 +183,19 @@ export class RegionEngine {
 
   /** Restores the checkpoint, replays the logs and begins to replicate. */
   async start(membership: Membership, how: StartHow): Promise<void> {
-    const { options, platform, id, wal, clock, clusterKeys, transport } = this.parts;
+    const { options, platform, id, wal, clock, clusterKeys, transport, cold } = this.parts;
     const { hasher } = platform;
     const clusterId = clusterIdOf(hasher, membership.seed);
     const { schema } = options;
     const ledger = new SignalLedger({ hasher, schema });
+    const { memoryBudgetBytes: budgetBytes = REGION_DEFAULTS.memoryBudgetBytes } = options;
     const fold = new SessionFold({
       hasher,
       clusterId,
       schema,
       ledger,
       unstableBytesMax: REGION_DEFAULTS.ticketBytesMax,
+      ...(cold === undefined ? {} : { cold: { store: cold, budgetBytes } }),
     });
     fold.onChange((change) => {
       for (const listener of this.#listeners) this.#tell(listener, change);
@@ -603,7 +608,7 @@ export class RegionEngine {
   }
 
   async #close({ leave = false, timeoutMs = REGION_DEFAULTS.leaveTimeoutMs }: CloseOptions): Promise<void> {
-    const { wal, closeClock, name } = this.parts;
+    const { wal, closeClock, cold, name } = this.parts;
     this.#closing.abort(closedError(name));
     await this.#joining;
     this.#keeping?.close();
@@ -622,6 +627,7 @@ export class RegionEngine {
       },
       // Before the directory is released: the next to open it writes its own.
       () => this.monitor.close(),
+      async () => cold?.close(),
       () => wal.close(),
       closeClock,
     ];

@@ -40,11 +40,14 @@ export function drawHealth({
   };
   return {
     status: closed ? "closed" : (replication?.state ?? (problem === undefined ? "joining" : "degraded")),
-    reasons: replication?.reasons ?? [
-      problem === undefined ? "No member has told its cluster yet" : messageOf(problem),
-      ...(transport.status.state === "ready"
-        ? []
-        : [`The medium is ${transport.status.state}: ${transport.status.reason ?? "no reason given"}`]),
+    reasons: [
+      ...coldReasons(running),
+      ...(replication?.reasons ?? [
+        problem === undefined ? "No member has told its cluster yet" : messageOf(problem),
+        ...(transport.status.state === "ready"
+          ? []
+          : [`The medium is ${transport.status.state}: ${transport.status.reason ?? "no reason given"}`]),
+      ]),
     ],
     role: options.role ?? "member",
     opsApplied: counts?.effects ?? 0,
@@ -86,6 +89,13 @@ function signalsOf(
     unfolded: sum("unfolded"),
     conflicts: sum("conflicts"),
   };
+}
+
+function coldReasons(running: Running | undefined): string[] {
+  const failures = running?.fold.sessions.failures ?? 0;
+  return failures === 0
+    ? []
+    : [`The scratch file of cold sessions refused ${failures} writes: they stay in memory`];
 }
 
 function messageOf(problem: unknown): string {

@@ -8,6 +8,8 @@ import { OP_BYTES_MAX } from "@tidemark/session";
 import { openWal } from "@tidemark/wal";
 import { findCheckpoint } from "./checkpoints.ts";
 import { openRegionClock } from "./clock.ts";
+import { openColdFile } from "./cold-file.ts";
+import type { ColdFile } from "./cold-file.ts";
 import { RegionEngine } from "./engine.ts";
 import { RegionError } from "./errors.ts";
 import { loneTransport } from "./lone-transport.ts";
@@ -15,7 +17,7 @@ import { readMembersFile, writeMembersFile } from "./members-file.ts";
 import { ALONE, ALONE_LIST, parseMembers } from "./members.ts";
 import { listToOpen, regionIds } from "./opening-list.ts";
 import type { Members } from "./members.ts";
-import { clusterKeysOf, REGION_DEFAULTS, walDurability } from "./options.ts";
+import { checkMemoryBudget, clusterKeysOf, REGION_DEFAULTS, walDurability } from "./options.ts";
 import type { RegionLogger, RegionOptions, RegionPlatform } from "./options.ts";
 import { RegionHandle } from "./region-handle.ts";
 import { holdsLogs, readRegionFile, writeRegionFile } from "./region-file.ts";
@@ -60,6 +62,7 @@ export async function openRegion<Signal extends string = string>(
   const identity = identityOf(options);
   const { name, id, members } = identity;
   if (options.shards !== undefined) ShardRouter.hash(options.shards);
+  checkMemoryBudget(options);
   const durability = walDurability(options, platform);
   const clusterKeys = clusterKeysOf(options.clusterKey);
   const policies = new RegionPolicies({ rules: options.policies, hasher, region: id, now: platform.now });
@@ -90,6 +93,7 @@ export async function openRegion<Signal extends string = string>(
     ...(logger === undefined ? {} : { logger: walLogger(logger) }),
   });
   let closeClock: (() => Promise<void>) | undefined;
+  let cold: ColdFile | undefined;
   try {
     // Again under the lock of the log: nobody else writes it now.
     let file = await readOwnFile(platform, options, identity);
@@ -113,6 +117,7 @@ export async function openRegion<Signal extends string = string>(
     }
     const { clock, close } = await openRegionClock(fs, dir, id, platform.now);
     closeClock = close;
+    cold = await openColdFile(fs, dir);
     const engine = new RegionEngine({
       options,
       platform,
@@ -121,6 +126,7 @@ export async function openRegion<Signal extends string = string>(
       wal,
       clock,
       closeClock,
+      cold,
       clusterKeys,
       policies,
       transport,
@@ -169,6 +175,7 @@ export async function openRegion<Signal extends string = string>(
     return new RegionHandle(engine) as Region as Region<Signal>;
   } catch (error) {
     await closeClock?.().catch(() => undefined);
+    await cold?.close().catch(() => undefined);
     await wal.close().catch(() => undefined);
     throw translate(error, name);
   }

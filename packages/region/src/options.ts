@@ -88,6 +88,11 @@ export interface RegionOptions<Signal extends string = string> {
   readonly retentionCapBytes?: number;
   /** Told once for each divergence from another member, with the ids of what differs: not for a label or a log that many read. */
   readonly onDiverged?: (report: DivergenceReport) => void;
+  /**
+   * What sessions may take in memory, in bytes, as estimated: those that nobody touches lie in a scratch file beyond it.
+   * Those with operations that are not known everywhere stay in memory all the same. @defaultValue 512 MiB
+   */
+  readonly memoryBudgetBytes?: number;
   readonly logger?: RegionLogger;
 }
 
@@ -118,6 +123,8 @@ export const REGION_DEFAULTS: {
   /** A ticket, and what is kept of a user's operations for one; beyond it a ticket is not complete. */
   readonly ticketBytesMax: number;
   readonly ticketMs: number;
+  /** What sessions may take in memory, as estimated; beyond it those that nobody touches lie in a file. */
+  readonly memoryBudgetBytes: number;
   /** How far the time of an event may be ahead of this region's clock, and how far that is pulled by others. */
   readonly driftMsMax: number;
   /** How far ahead of its clock a region notes on disk which stamps it may issue. */
@@ -147,6 +154,7 @@ export const REGION_DEFAULTS: {
   requestTimeoutMs: 10_000,
   ticketBytesMax: 64 * 1024,
   ticketMs: 7 * 24 * 60 * 60 * 1000,
+  memoryBudgetBytes: 512 * 1024 * 1024,
   driftMsMax: 500,
   clockLeadMs: 2_000,
   resumeTimeoutMs: 10_000,
@@ -192,6 +200,12 @@ export function walDurability(options: RegionOptions, platform: RegionPlatform):
   }
   if (durability !== "none") return durability;
   return volatile ? "always" : NO_DURABILITY;
+}
+
+/** Checks the memory budget. @throws `RangeError` unless it is a number of bytes, 0 or more. */
+export function checkMemoryBudget({ memoryBudgetBytes = 0 }: RegionOptions): void {
+  if (!(memoryBudgetBytes >= 0))
+    throw new RangeError(`memoryBudgetBytes must be a number of bytes from 0: ${String(memoryBudgetBytes)}`);
 }
 
 /** Checks the cluster key option. @throws `TypeError` unless every key has 32 bytes and a number of its own. */

@@ -132,7 +132,7 @@ test("WAL-4 REP-13 scenario 40: records of an unknown type are stored and passed
   cluster.network.cut("a", "c");
   const { replication } = cluster.node("a");
   const written = replication.append("sessions", 0x6e, (writer) => writer.raw(Uint8Array.of(1, 2, 3)));
-  const { log, lsn } = (await cluster.timers.until(written)) as Awaited<typeof written>;
+  const { log, lsn } = await cluster.timers.until(written);
   await cluster.write("a", "after");
   await cluster.timers.advance(60_000);
   for (const name of ["a", "b", "c"]) {
