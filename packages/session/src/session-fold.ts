@@ -164,11 +164,7 @@ export class SessionFold {
 
   /** What can be read of a user. */
   user(id: string): UserView {
-    return new UserView(
-      id,
-      (user) => this.users.get(user),
-      this.sessions,
-    );
+    return new UserView(id, (user) => this.users.get(user), this.sessions);
   }
 
   /** Whether a purge of a session is known: nothing of that id is accepted here, nor a start of it. */
