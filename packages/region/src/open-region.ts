@@ -88,6 +88,7 @@ export async function openRegion<Signal extends string = string>(
     durability,
     queueBytesMax: REGION_DEFAULTS.queueBytesMax,
     queueRecordsMax: REGION_DEFAULTS.queueRecordsMax,
+    ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
     // A batch travels whole: it must fit a frame of this medium.
     batchBytesMax: Math.min(BATCH_BYTES_MAX, transport.capabilities.frameBytesMax - FRAME_ROOM_BYTES),
     ...(logger === undefined ? {} : { logger: walLogger(logger) }),

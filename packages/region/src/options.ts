@@ -82,6 +82,8 @@ export interface RegionOptions<Signal extends string = string> {
   readonly checkpointMs?: number;
   /** And when the logs have grown by so many bytes. @defaultValue 64 MiB */
   readonly checkpointBytes?: number;
+  /** The size of a segment file: old ones are removed whole. @defaultValue 16 MiB */
+  readonly segmentBytes?: number;
   /** The newest bytes of the logs that grow, kept in any case. @defaultValue 64 MiB */
   readonly retentionKeepBytes?: number;
   /** What is kept at most for a member that lags; beyond it that member needs a snapshot, see `health()`. @defaultValue 10 GiB */
