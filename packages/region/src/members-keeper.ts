@@ -1,4 +1,4 @@
-import { judgeMembership, nextMembership } from "@tidemark/replication";
+import { judgeMembership, nextMembership, ReplicationError } from "@tidemark/replication";
 import type { Membership, MembershipPromise, MembershipStore, Replication } from "@tidemark/replication";
 import type { MembersFile } from "./members-file.ts";
 import { formatMembersFile, MEMBERS_FILE, parseMembersFile, writeMembersFile } from "./members-file.ts";
@@ -79,8 +79,11 @@ export class MembersKeeper implements MembershipStore {
       this.#seen = text;
       await this.#take(replication, parseMembersFile(bytes, dir));
     } catch (error) {
-      if (!this.#closed)
-        logger?.error({ err: error }, `Cannot take ${MEMBERS_FILE}: the list in force stays`);
+      if (this.#closed) return;
+      logger?.error({ err: error }, `Cannot take ${MEMBERS_FILE}: the list in force stays`);
+      // What was read and does not count must not count at the next start; what cannot be read is left to be mended.
+      if (error instanceof ReplicationError)
+        await this.#write(replication.membership, this.#promised).catch(() => undefined);
     }
   }
 

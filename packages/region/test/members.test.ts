@@ -97,6 +97,11 @@ test("REP-7 RGN-1 lists that do not follow are refused with the reason, and the 
     });
   }
   await expect(east.setMembers({ version: 2, regions: {} })).rejects.toBeInstanceOf(TypeError);
+  // A region does not remove itself in this way: nobody who stays would hear of it.
+  await expect(east.setMembers({ version: 2, regions: { "eu-west": 2 } })).rejects.toMatchObject({
+    code: "MEMBERSHIP_REFUSED",
+    message: expect.stringContaining("no member that stays"),
+  });
   // The same list again is no change.
   await east.setMembers(cluster.members);
   expect(east.members()).toEqual({ ...cluster.members, removed: [], shards: 1 });
@@ -150,9 +155,16 @@ test("REP-7 RGN-1 what an operator writes into members.json of a running region 
   await cluster.region("ap-south").ready({ timeoutMs: 20_000 });
   expect(await json(cluster.disk("ap-south"), "members.json")).toMatchObject({ since: { 3: 3 } });
   expect(await json(cluster.disk("ap-south"), "region.json")).toMatchObject({ since: 3 });
+  // A list that may not count is refused, and the one in force is written back.
+  await writeFile(
+    disk,
+    "data/members.json",
+    new TextEncoder().encode(JSON.stringify({ ...edited, version: 9, regions: { x: 1 } })),
+  );
+  await loggers.get("eu-west")!.said("Cannot take members.json");
+  await expect.poll(async () => (await json(disk, "members.json"))["version"]).toBe(3);
   // Nonsense is said once, and changes nothing.
   await writeFile(disk, "data/members.json", new TextEncoder().encode("{"));
-  await loggers.get("eu-west")!.said("Cannot take members.json");
   expect(cluster.region("eu-west").members().version).toBe(3);
 });
 

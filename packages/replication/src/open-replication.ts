@@ -436,6 +436,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const replication: RegionReplication = new RegionReplication({
     role,
     freshDirectory,
+    self,
     hasher,
     timers,
     membership,

@@ -25,7 +25,7 @@ import type { PeerState, ReplicationHealth, ReplicationMetrics } from "./health.
 import type { Link } from "./link.ts";
 import type { LogMender } from "./log-mender.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
-import type { Membership } from "./membership.ts";
+import { formatMembership, type Membership } from "./membership.ts";
 import type { Appended, OwnEncoder, OwnLogs } from "./own-logs.ts";
 import type { Peer, PeerTable } from "./peer-table.ts";
 import type { PoisonBox } from "./poison.ts";
@@ -47,6 +47,7 @@ export interface RegionReplicationParts {
   readonly role: "member" | "follower";
   /** A new directory that is not the first of its cluster. */
   readonly freshDirectory: boolean;
+  readonly self: RegionId;
   readonly hasher: Hasher;
   readonly membership: MembershipInForce;
   readonly fence: Fence;
@@ -222,7 +223,16 @@ export class RegionReplication implements Replication {
 
   async setMembership(list: Membership): Promise<void> {
     if (this.#closing !== undefined) throw closed();
-    await this.#parts.membership.take(list);
+    const { membership, self } = this.#parts;
+    // Nobody who counts would hear of it.
+    const stays = [membership.list, list].every(({ regions }) => [...regions.values()].includes(self));
+    if (!stays) {
+      throw new ReplicationError(
+        "MEMBERSHIP_REFUSED",
+        `Cannot take the list of members ${formatMembership(list)}: this region is no member that stays; give it to one that is`,
+      );
+    }
+    await membership.take(list);
   }
 
   certificate(): Certificate {

@@ -167,8 +167,8 @@ export interface Replication {
    * Takes another list: it is kept, then who came is listened to and counted, who went is not. It spreads to the
    * other members by itself.
    *
-   * @throws ReplicationError `MEMBERSHIP_REFUSED` when it does not follow the one in force, `MEMBERSHIP_MISMATCH` when
-   * it is another one of its version.
+   * @throws ReplicationError `MEMBERSHIP_REFUSED` when it does not follow the one in force, or this region is no member that stays;
+   * `MEMBERSHIP_MISMATCH` when it is another one of its version.
    */
   setMembership(list: Membership): Promise<void>;
   /** All state and what it covers, exactly as of this call: the body of a checkpoint. */
