@@ -147,24 +147,46 @@ export const history: fc.Arbitrary<History> = fc
     fc.array(draw, { minLength: 1, maxLength: 24 }),
     fc.array(fc.nat(CONTENTS.length - 1), { minLength: 5, maxLength: 5 }),
   )
-  .map(([draws, asked]) => historyOf(draws, asked));
+  .map(([draws, asked]) => historyOf(draws, asked, CONTENTS));
+
+/** Hides of one item and their removals, nearly nothing else: many copies of few effects. */
+export const hideHistory: fc.Arbitrary<History> = fc
+  .tuple(
+    fc.array(draw, { minLength: 2, maxLength: 24 }),
+    fc.array(fc.nat(CONTENTS.length - 1), { minLength: 5, maxLength: 5 }),
+  )
+  .map(([draws, asked]) =>
+    historyOf(
+      draws,
+      asked,
+      CONTENTS.filter(
+        ({ kind, sealed }) =>
+          (kind === "hide" || kind === "unhide" || kind === "search") &&
+          (!("user" in sealed) || sealed.user === "ann"),
+      ),
+    ),
+  );
 
 /** @param asked - What each operationId asks for. */
-function historyOf(draws: readonly Draw[], asked: readonly number[]): History {
+function historyOf(
+  draws: readonly Draw[],
+  asked: readonly number[],
+  contents: readonly OpContent[],
+): History {
   const ops: ModelOp[] = [];
   const records: { log: number; op: number }[] = [];
   for (const one of draws) {
     const { session, lane, seqno, stamp, content: drawn, other, dots, unknown, purges, latest, logs } = one;
     const tag = purges ? 0 : one.tag;
     const content = tag === 0 || other ? drawn : asked[tag]!;
-    const known = purges ? PURGE : CONTENTS[content]!;
+    const known = purges ? PURGE : contents[content % contents.length]!;
     const operation =
       tag === 0
         ? {}
         : {
             operation: {
               tag: Uint8Array.of(session, tag, 0, 0, 0, 0, 0, 0),
-              digest: Uint8Array.of(content, 0, 0, 0, 0, 0, 0, 0),
+              digest: Uint8Array.of(content % contents.length, 0, 0, 0, 0, 0, 0, 0),
             },
           };
     const header = {

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
-import { effectKey } from "@tidemark/core";
+import { effectKey, logId, nobleHasher } from "@tidemark/core";
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FOLD_VERSION, type OpRequest } from "../src/index.ts";
-import { hex, opBytes } from "./history.ts";
+import { FOLD_VERSION, type OpRequest, SessionFold, type StableFrontier } from "../src/index.ts";
+import { CLUSTER_ID, courseOf, hex, hideHistory, type ModelOp, opBytes, run } from "./history.ts";
+import { naiveHides } from "./naive-fold.ts";
 import { PURGE_SAMPLES, SAMPLES } from "./ops.ts";
 import { exchange, settle, started, TestRegion } from "./region.ts";
 
@@ -13,6 +15,7 @@ const like: OpRequest = {
   weight: 1,
   eventTimeMs: 1_790_000_000_000,
 };
+const openFold = (): SessionFold => new SessionFold({ hasher: nobleHasher, clusterId: CLUSTER_ID });
 const digests = (regions: readonly TestRegion[]): Set<string> =>
   new Set(regions.map(({ fold }) => hex(fold.digest())));
 
@@ -306,6 +309,41 @@ test("scenario 51: an idle close that had seen everything holds, and activity af
   settle([owner, other]);
   expect(restored.fold.session("s")?.open).toBe(false);
   expect(digests([owner, other]).size).toBe(1);
+});
+
+test("SES-10 copies in any log and order, purges and restarts never bring back what was removed, nor lose what was not", () => {
+  const withCourse = hideHistory.chain((past) => fc.tuple(fc.constant(past), courseOf(past), courseOf(past)));
+  fc.assert(
+    fc.property(withCourse, fc.nat(), ([past, course, again], restart) => {
+      let fold = openFold();
+      let step = 0;
+      const known = new Set<ModelOp>();
+      const check = (stable: ReadonlySet<string>): void => {
+        const { hidden, withheld } = naiveHides([...known], stable, "ann");
+        const view = fold.user("ann");
+        expect({ hidden: view.hidden(), withheld: view.withheld() }).toEqual({ hidden, withheld });
+      };
+      const proxy = {
+        apply: (...record: Parameters<SessionFold["apply"]>) => fold.apply(...record),
+        stable: (frontier: StableFrontier) => fold.stable(frontier),
+      } as SessionFold;
+      const stable = run(proxy, past, course, (sofar) => {
+        known.add(past.ops[past.records[course.order[step]!]!.op]!);
+        if (step++ === restart % course.order.length) {
+          const restarted = openFold();
+          restarted.restore(fold.snapshot());
+          fold = restarted;
+        }
+        check(sofar);
+      });
+      // Once more, in other logs and another order, to a region that has settled all it can.
+      for (const [at, record] of again.order.entries()) {
+        fold.apply(past.ops[past.records[record]!.op]!.bytes, logId(9, 0, 1, "sessions"), at + 1);
+        check(stable);
+      }
+    }),
+    { numRuns: 400 },
+  );
 });
 
 test("SES-10 a hide of a purged session is lifted by an unhide from another session of the user", () => {
