@@ -208,8 +208,8 @@ export class SessionAdmission<Outcome = unknown> {
   relay(bytes: Uint8Array): "known" | Uint8Array {
     const op = decodeOp(bytes);
     if (op.kind !== undefined && op.userKey === 0) op.verify();
-    // All of a session whose purge is stable has been here.
-    if (this.#fold.purged(op.session) && this.#fold.entryOf(op.session) === undefined) return "known";
+    const tombstone = this.#fold.tombstones.get(op.session);
+    if (tombstone?.kept === undefined && tombstone?.knows(op) === true) return "known";
     return this.#laneState(op)?.judge(op.seqno, this.#fold.ids.keyOf(op)) === "known" ? "known" : bytes;
   }
 

@@ -1,6 +1,7 @@
 import type { StableFrontier } from "./fold-options.ts";
 import { foldVersionOf } from "./op-kinds.ts";
-import type { SessionEntry } from "./session-entry.ts";
+import type { OpView } from "./op-view.ts";
+import { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { Tombstone } from "./tombstone.ts";
 import { heldOf } from "./unstable-op.ts";
@@ -10,9 +11,9 @@ import type { UserEntry } from "./user-entry.ts";
  * Purges sessions, and forgets what only copies of their operations could ask for.
  *
  * From the moment a purge is known the session shows nothing, whatever of it arrives. Its lanes and effect ids stay
- * until the purge is stable: by then everything that was accepted without knowing the purge has been applied here, and
- * nothing is accepted where it is known, so what still comes is a copy and changes nothing. The user's hides stay: they
- * belong to the user.
+ * until the purge is stable: by then every member has applied everything that was accepted without knowing the purge, and
+ * nothing is accepted where it is known, so what still comes is a copy and changes nothing; the numbers of its lanes
+ * tell. The user's hides stay: they belong to the user.
  */
 export class FoldPurge {
   readonly #fold: SessionFold;
@@ -63,9 +64,24 @@ export class FoldPurge {
       const { kept } = tombstone;
       if (kept !== undefined && !this.#canForget(kept)) continue;
       if (kept !== undefined) this.#forget(kept);
-      tombstone.kept = undefined;
+      tombstone.forget();
       this.#leaving.delete(tombstone);
     }
+  }
+
+  /**
+   * What an operation of a forgotten session belongs to: nothing if it is a copy. One that is new comes from a member
+   * that was removed before it could tell; only its user's hides and the ledger make something of it.
+   */
+  recall(tombstone: Tombstone, op: OpView): SessionEntry | undefined {
+    if (tombstone.knows(op)) return undefined;
+    const fold = this.#fold;
+    const session = new SessionEntry(tombstone.id);
+    session.purged = true;
+    tombstone.recall((bytes, make) => fold.laneOf(session, bytes, make));
+    tombstone.kept = session;
+    if (tombstone.stable) this.#leaving.add(tombstone);
+    return session;
   }
 
   clear(): void {

@@ -119,9 +119,9 @@ export class SessionFold {
       return "malformed";
     }
     const number = this.logs.numberOf(log);
-    const session = this.#entry(op.session);
+    const session = this.#entry(op);
     if (session === undefined) {
-      // All of a session whose purge is stable has been applied: this is a copy.
+      // A copy of what was applied before its session was forgotten.
       this.counts.duplicates += 1;
       return "duplicate";
     }
@@ -435,12 +435,13 @@ export class SessionFold {
     this.counts.conflicts += session.conflicts.size - before;
   }
 
-  /** Made if it is missing; `undefined` if it was purged and is forgotten. */
-  #entry(id: string): SessionEntry | undefined {
+  /** Made if it is missing; `undefined` if it was purged and forgotten, and the operation is known. */
+  #entry(op: OpView): SessionEntry | undefined {
+    const id = op.session;
     const known = this.sessions.get(id);
     if (known !== undefined) return known;
     const tombstone = this.tombstones.get(id);
-    if (tombstone !== undefined) return tombstone.kept;
+    if (tombstone !== undefined) return tombstone.kept ?? this.purges.recall(tombstone, op);
     const session = new SessionEntry(id);
     this.sessions.set(id, session);
     return session;

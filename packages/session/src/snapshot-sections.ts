@@ -5,7 +5,7 @@ import type { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { at } from "./snapshot-numbers.ts";
 import { sortedByText } from "./sorted.ts";
-import { Tombstone } from "./tombstone.ts";
+import { checkNumbers, Tombstone } from "./tombstone.ts";
 import type { UnstableOp } from "./unstable-op.ts";
 import type { UserEntry } from "./user-entry.ts";
 
@@ -30,7 +30,7 @@ interface Section {
  * | number | section    | layout                                                                                        |
  * | -----: | :--------- | :-------------------------------------------------------------------------------------------- |
  * |      1 | activity   | varint count of unstable operations whose bytes are not told, and that are no close or purge: unstable varint, stamp 10; varint count of sessions: session varint, stamp 10 of the latest stable activity, varint count of idle closes in force: key 16, stamp 10, stamp seen 10 |
- * |      3 | tombstones | varint: effects folded in all; varint count, ascending by id: id `text`, flags u8 (1: its session is in the list, 2: the purge is stable), and if it is: user varint (from 1, 0 none) |
+ * |      3 | tombstones | varint: effects folded in all; varint count, ascending by id: id `text`, flags u8 (1: its session is in the list, 2: the purge is stable), and if it is: user varint (from 1, 0 none); else `bytes`: of each lane, ascending by text form: lane bytes `bytes`, high-water mark varint, varint count of ranges: from, to varint |
  */
 const SECTIONS: readonly Section[] = [
   { number: 1, write: writeActivity, read: readActivity },
@@ -112,11 +112,11 @@ function writeTombstones(writer: ByteWriter, fold: SessionFold, { users }: Snaps
   const places = new Map(users.map((user, place) => [user, place + 1]));
   writer.varint(fold.counts.effects);
   writer.varint(fold.tombstones.size);
-  for (const [id, { kept, stable }] of sortedByText(fold.tombstones)) {
+  for (const [id, { kept, stable, numbers }] of sortedByText(fold.tombstones)) {
     writer.text(id);
     writer.u8((kept === undefined ? 0 : 1) | (stable ? 2 : 0));
-    if (kept === undefined) continue;
-    writer.varint(kept.user === undefined ? 0 : (places.get(kept.user) ?? 0));
+    if (kept === undefined) writer.prefixed(numbers);
+    else writer.varint(kept.user === undefined ? 0 : (places.get(kept.user) ?? 0));
   }
 }
 
@@ -134,7 +134,9 @@ function readTombstones(reader: ByteReader, fold: SessionFold, { users }: Snapsh
       fold.purges.bury(kept);
       if (user !== 0) fold.holdFor(kept, at(reader, users, user - 1));
     } else {
-      fold.tombstones.set(id, new Tombstone(id));
+      const tombstone = new Tombstone(id);
+      tombstone.numbers = checkNumbers(reader, reader.prefixed());
+      fold.tombstones.set(id, tombstone);
     }
     if ((flags & 2) !== 0) fold.purges.settle(id);
   }

@@ -237,6 +237,36 @@ test("SES-10 a region dead since before a tombstone was stable brings nothing ba
   });
 });
 
+test("SES-10 what a removed member had not told before the purge was forgotten: its hides hold, in every region alike", () => {
+  const regions = [1, 2, 3].map((id) => new TestRegion(id));
+  const [a, b, removed] = regions as [TestRegion, TestRegion, TestRegion];
+  started(regions);
+  settle(regions);
+  removed.write("s", { kind: "hide", item: "x" });
+  removed.write("s", like, "once");
+  a.write("s", { kind: "purge" });
+  exchange([a, b]);
+  // Only one of the two has forgotten it already.
+  a.fold.stable({ lsnOf: () => 99, foldVersionMin: FOLD_VERSION });
+  expect([a, b].map(({ fold }) => fold.entryOf("s") === undefined)).toEqual([true, false]);
+  const restarted = new TestRegion(4);
+  restarted.fold.restore(a.fold.snapshot());
+  for (const region of [a, b, restarted]) {
+    for (const bytes of removed.records) expect(region.admission.relay(bytes)).toBe(bytes);
+    region.receive(removed);
+    region.receive(removed);
+    expect(region.fold.user("ann").hidden()).toEqual(["x"]);
+    expect(region.fold.session("s")).toBeUndefined();
+  }
+  expect(digests([a, b, restarted]).size).toBe(1);
+  for (const { fold } of [a, b, restarted]) {
+    fold.stable({ lsnOf: () => 99, foldVersionMin: FOLD_VERSION });
+    expect(fold.entryOf("s")).toBeUndefined();
+    for (const bytes of removed.records) expect(fold.apply(bytes, a.log, 99)).toBe("duplicate");
+  }
+  expect(new Set([a, b].map(({ fold }) => hex(fold.snapshot()).slice(-60))).size).toBe(1);
+});
+
 test("SES-14 a ticket carries the purge and the hides of a purged session until they are stable", () => {
   const [a, b] = [new TestRegion(1), new TestRegion(2)];
   started([a, b]);
