@@ -9,6 +9,7 @@ export type { WalDumpJson } from "./commands/wal-dump.ts";
 export type { WalInspectJson } from "./commands/wal-inspect.ts";
 export type { WalRepairJson } from "./commands/wal-repair.ts";
 export type { FindingJson, WalVerifyJson } from "./commands/wal-verify.ts";
+export type { ExportJson } from "./commands/export.ts";
 export type { KeygenJson } from "./commands/keygen.ts";
 export type { StatusJson } from "./commands/status.ts";
 export type { DoctorCheck, DoctorJson } from "./commands/doctor.ts";

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { doctorCommand } from "./commands/doctor.ts";
+import { exportCommand } from "./commands/export.ts";
 import { keygenCommand } from "./commands/keygen.ts";
 import { membersCommand } from "./commands/members.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -57,6 +58,7 @@ export function programOf(run: Run, version: string): Command {
     doctorCommand(run),
     walCommand(run),
     membersCommand(run),
+    exportCommand(run),
     keygenCommand(run),
   ];
   for (const command of commands) program.addCommand(command);

@@ -32,6 +32,7 @@ const COMMANDS = [
   "wal verify DIR",
   "wal repair DIR --dry-run",
   "wal dump DIR",
+  "export DIR --since 2026-01-01",
   "members ls DIR",
   "members add ap-south DIR",
   "members remove eu-west DIR --yes",
@@ -39,9 +40,20 @@ const COMMANDS = [
 
 const same = (answer: Answer): Answer[] => COMMANDS.map(() => answer);
 
-/** In the order of the commands; both changes of the list of members get the last. */
-function answers(...each: readonly Answer[]): Answer[] {
-  return [...each, each.at(-1)!];
+/** In the order of the commands. What reads the records, and what changes the list of members, answers alike. */
+function answers(
+  ...[status, doctor, inspect, verify, repair, records, list, change]: readonly [
+    Answer,
+    Answer,
+    Answer,
+    Answer,
+    Answer,
+    Answer,
+    Answer,
+    Answer,
+  ]
+): Answer[] {
+  return [status, doctor, inspect, verify, repair, records, records, list, change, change];
 }
 
 const sound: Answer[] = answers("works", "works", "works", "works", "works", "works", "works", ALONE);
@@ -152,13 +164,13 @@ describe.each(DAYS.map((day) => [SCENARIOS[day.name] ?? "", day.name, day] as co
         const text = await cli(argv);
         const json = await cli([...argv, "--json"]);
         expect(look()).toEqual(before);
-        expectAnswer(answer, dir, text, json);
+        expectAnswer(command, answer, dir, text, json);
       },
     );
   },
 );
 
-function expectAnswer(answer: Answer, dir: string, text: Ran, json: Ran): void {
+function expectAnswer(command: string, answer: Answer, dir: string, text: Ran, json: Ran): void {
   const error = Array.isArray(answer)
     ? answer
     : typeof answer === "object" && "stops" in answer
@@ -166,9 +178,12 @@ function expectAnswer(answer: Answer, dir: string, text: Ran, json: Ran): void {
       : undefined;
   if (error === undefined) {
     const code = typeof answer === "object" && "finds" in answer ? answer.finds : 0;
-    expect(text).toMatchObject({ code, stderr: "" });
+    expect(text.code).toBe(code);
+    expect(json.code).toBe(code);
+    // An export has no rows where nothing was signalled, and says so beside them.
+    if (command.startsWith("export")) return;
     expect(text.stdout.length).toBeGreaterThan(0);
-    expect(json).toMatchObject({ code, stderr: "" });
+    expect([text.stderr, json.stderr]).toEqual(["", ""]);
     expect(JSON.parse(json.stdout)).toBeDefined();
     return;
   }
@@ -181,7 +196,7 @@ function expectAnswer(answer: Answer, dir: string, text: Ran, json: Ran): void {
   if (Array.isArray(answer)) {
     expect(text.stderr).toContain(dir);
     expect([text.stdout, json.stdout]).toEqual(["", ""]);
-  } else {
+  } else if (command.startsWith("wal dump")) {
     // What stands there is whole: an array of the records before the damage.
     expect(Array.isArray(JSON.parse(json.stdout))).toBe(true);
   }

@@ -107,7 +107,8 @@ export function directorySource(fs: WalFs, dir: string, options: { readonly hash
   };
 }
 
-interface StoredLogReader {
+/** A log of a directory that is not opened, and how far it is good. */
+export interface StoredLogReader {
   readonly first: number;
   /** Of its good batches. */
   readonly bytes: number;

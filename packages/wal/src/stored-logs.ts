@@ -1,7 +1,7 @@
 import { formatLogId, type LogId } from "@tidemark/core";
 import type { WalBatch } from "./batch.ts";
 import { surveyDirectory, type DirectoryOptions } from "./directory.ts";
-import { openStored } from "./dump.ts";
+import { openStored, type StoredLogReader } from "./dump.ts";
 import { WalError } from "./errors.ts";
 import type { WalFs } from "./file-system.ts";
 
@@ -40,10 +40,24 @@ export async function readStoredLogs(
   const views: StoredLogView[] = [];
   for (const { id } of survey.logs) {
     options.signal?.throwIfAborted();
-    const { first, bytes, failed, reader } = await openStored(fs, survey, id, options);
+    const stored = await openStored(fs, survey, id, options);
+    const { first, bytes, failed } = stored;
     // Half a log would pass for a whole one.
     if (failed !== undefined && bytes === 0) throw failed;
-    views.push({ id, first, bytes, read: (how = {}) => reader.read(first, { ...how, verify: false }) });
+    views.push({ id, first, bytes, read: (how = {}) => readToEnd(stored, how) });
   }
   return views.toSorted((a, b) => (formatLogId(a.id) < formatLogId(b.id) ? -1 : 1));
+}
+
+/** Where nothing good follows damage, a reader just ends: whoever reads all of a log must hear that it is not all. */
+async function* readToEnd(
+  { first, failed, reader }: StoredLogReader,
+  options: { readonly signal?: AbortSignal },
+): AsyncGenerator<WalBatch, void, undefined> {
+  let next = first;
+  for await (const batch of reader.read(first, { ...options, verify: false })) {
+    next = batch.lastLsn + 1;
+    yield batch;
+  }
+  if (failed !== undefined && (failed.lsn ?? next) >= next) throw failed;
 }
