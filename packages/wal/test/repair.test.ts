@@ -347,6 +347,56 @@ test("scenario 50, WAL-3: a version or flag that rots at the tail is rot, and no
   }
 });
 
+test("WAL-8 a reader under way goes on in the file that took the place of the poisoned one", async () => {
+  const origin = await peer(8, 20);
+  const fs = memoryFs();
+  const wal = await copyOf(origin, fs, 4);
+  const log = own(wal);
+  const seen: number[] = [];
+  for await (const batch of log.read(3)) {
+    seen.push(batch.lastLsn);
+    if (batch.lastLsn !== 4) continue;
+    fs.failWrite({ bytes: 30, path: SEGMENT });
+    expect(await outcome(log.appendVerbatim(await origin.readBatches(5, 5, 1)))).toBe("WAL_WRITE_FAILED");
+    await wal.repair(OWN, async () => undefined);
+    await log.appendVerbatim(await origin.readBatches(5, 8, 1 << 20));
+  }
+  expect(seen).toEqual([3, 4, 5, 6, 7, 8]);
+});
+
+test("WAL-11 another history is refused also where only the batches before, or only those behind, can tell", async () => {
+  const origin = await peer();
+  const fork = (await fresh(SMALL, 5)).log;
+  for (let index = 1; index <= 12; index++) await fork.append(2, body(`${index} ${"y".repeat(200)}`));
+  const length = (await batches(origin))[0]?.bytes.length as number;
+
+  // The first segment of a trimmed log: nothing before it is known.
+  const trimmed = memoryFs();
+  const first = await copyOf(origin, trimmed);
+  await first.retain([{ log: OWN, lsn: 6 }]);
+  await first.close();
+  for (const index of [0, 1, 2]) trimmed.flipBit(name(7), index * length + 80, 1);
+  const rotten = await trimmed.readFile(name(7));
+  const again = await open(trimmed, SMALL);
+  expect(await outcome(again.repair(OWN, from(fork)))).toBe("WAL_NOT_CONTIGUOUS");
+  expect(await trimmed.readFile(name(7))).toEqual(rotten);
+  await again.repair(OWN, from(origin));
+  expect(await batches(own(again))).toEqual((await batches(origin)).slice(6));
+
+  // The last batch before an empty segment, without a watermark: nothing behind it is known.
+  const ended = memoryFs();
+  await (await copyOf(origin, ended, 6)).close();
+  await ended.unlink("wal/watermark");
+  await plant(ended, name(7), new Uint8Array(0));
+  ended.flipBit(name(4), 2 * length + 80, 1);
+  const last = await open(ended, SMALL);
+  expect(own(last).failed).toMatchObject({ code: "WAL_CORRUPT", lsn: 6 });
+  expect(await outcome(last.repair(OWN, from(fork)))).toBe("WAL_NOT_CONTIGUOUS");
+  await last.repair(OWN, from(origin));
+  await own(last).appendVerbatim(await origin.readBatches(7, 12, 1 << 20));
+  expect(await batches(own(last))).toEqual(await batches(origin));
+});
+
 /** Runs `die` when `due` says so, asked before each sync and each change of a directory. */
 function dieAfter(fs: MemoryFs, due: () => boolean, die: () => void): () => void {
   let dead = false;
