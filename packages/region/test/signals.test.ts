@@ -1,4 +1,6 @@
+import { logId, nobleHasher } from "@tidemark/core";
 import { defineSignals, type SignalDefinition, SignalSchema } from "@tidemark/signals";
+import { openWal } from "@tidemark/wal";
 import { expect, test } from "vitest";
 import type { Region } from "../src/index.ts";
 import { Cluster } from "./cluster.ts";
@@ -221,6 +223,39 @@ test("SIG-1 a changed schema folds the logs anew, in every decay and window", as
   expect(
     (await region.signals.record("a", "save", 1, { eventTimeMs: now - DAY, operationId: "once" })).outcome,
   ).toBe("duplicate");
+});
+
+test("SIG-1 once logs are trimmed, a schema may grow and no more: SCHEMA_CHANGED, and nothing changed on disk", async () => {
+  await using cluster = new Cluster(["us-east"]);
+  const open = (...definitions: SignalDefinition[]): Promise<Region> =>
+    cluster.open("us-east", { bootstrap: true, schema: new SignalSchema(definitions) });
+  let region = await open(SAVE);
+  const session = await region.sessions.start({ user: "ada", agent: "scout" });
+  await session.signal("a", "save", 1);
+  await cluster.close("us-east");
+  // A log of several segments, of which the first go once a checkpoint covers them.
+  const options = { fs: cluster.disk("us-east"), dir: "data", hasher: nobleHasher, segmentBytes: 4096 };
+  let wal = await openWal(options);
+  const { id, append } = await (async () => {
+    const log = await wal.createLog(logId(9, 0, 1, "signals"));
+    return { id: log.id, append: (text: string) => log.append(0x99, new TextEncoder().encode(text)) };
+  })();
+  for (let at = 0; at < 20; at++) await append("x".repeat(1_000));
+  await wal.close();
+  region = await open(SAVE);
+  const before = region.certificate().vector;
+  await cluster.close("us-east");
+  wal = await openWal(options);
+  expect((await wal.retain([{ log: id, lsn: 20 }])).segments).toBeGreaterThan(1);
+  await wal.close();
+  const refused = expect.objectContaining({ code: "SCHEMA_CHANGED" });
+  await expect(open({ ...SAVE, halfLifeMs: 1 })).rejects.toEqual(refused);
+  await expect(open({ name: "skip", permanent: true })).rejects.toEqual(refused);
+  region = await open(SAVE, { name: "skip", permanent: true });
+  expect(countOf(region, "a")).toBe(1);
+  expect(region.certificate().vector).toEqual(before);
+  await region.signals.record("a", "skip", 1);
+  expect(countOf(region, "a", "skip")).toBe(1);
 });
 
 test("SIG-2 RGN-3 the ledger outlives a restart and a kill, from a checkpoint and from the logs", async () => {

@@ -91,6 +91,17 @@ test("SIG-3 SES-18 a signal whose sealed part nobody can read yet still counts",
   expect(ledger.added.length).toBe(1);
 });
 
+test("SIG-3 SES-16 a signal of a session that was purged counts once, whichever came first", () => {
+  const purge = opBytes({ ...header, lane: { region: 2, epoch: 7 }, kind: "purge", clear: {}, sealed: {} });
+  const ops = [signalOp(1), signalOp(2), purge, signalOp(3)];
+  for (const order of [ops, ops.toReversed()]) {
+    const ledger = new Ledger();
+    const fold = foldOf(ledger);
+    for (const log of LOGS) for (const [at, bytes] of order.entries()) fold.apply(bytes, log, at + 1);
+    expect(ledger.added.sort()).toEqual([1, 2, 3].map((weight) => `e save ${weight} ${NOW}`));
+  }
+});
+
 test("SIG-1 SES-7 a session's own signals decay as the schema says, others as without one", () => {
   const fold = foldOf(new Ledger(), RULES);
   const bare = foldOf(new Ledger());

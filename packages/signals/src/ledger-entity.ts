@@ -34,19 +34,23 @@ export class LedgerEntity implements DigestObject {
     }
   }
 
-  /** The inverse of {@link LedgerEntity.writeCanonical}. @throws CoreError `DECODE_FAILED`. */
-  read(reader: ByteReader): void {
+  /**
+   * The inverse of {@link LedgerEntity.writeCanonical}. False where a signal is not in the schema, or fades otherwise.
+   *
+   * @throws CoreError `DECODE_FAILED`.
+   */
+  read(reader: ByteReader): boolean {
     const start = reader.offset;
     if (reader.u8() !== VERSION) reader.fail("Cannot read this version of an entity", start);
     let before = -1;
     for (let left = reader.count(6); left > 0; left--) {
       const at = reader.offset;
-      const index = this.#schema.indexOf(reader.text(SIGNAL_NAME_BYTES_MAX)) ?? -1;
-      if (index <= before) reader.fail("Cannot accept a signal that is unknown or out of order", at);
+      const index = this.#schema.indexOf(reader.text(SIGNAL_NAME_BYTES_MAX));
       const sums = SignalSums.decode(reader);
-      if (sums.count === 0 || !sums.sameOptions(this.empty(index)))
-        reader.fail("Cannot accept sums of another decay", at);
+      if (index === undefined || !sums.sameOptions(this.empty(index))) return false;
+      if (index <= before || sums.count === 0) reader.fail("Cannot accept signals out of order", at);
       this.sums[(before = index)] = sums;
     }
+    return true;
   }
 }

@@ -43,8 +43,12 @@ export interface LedgerStats {
 /** What became of a record. */
 export type LedgerApplied = "applied" | "duplicate" | "unfolded" | "malformed";
 
-const VERSION = 1;
+const VERSION = 2;
+/** The version before had no names of what was left. */
+const VERSION_UNNAMED = 1;
 const LEDGER_FOLD_VERSION = 1;
+/** Names of signals counted that the schema lacks; beyond it they are counted together. */
+const LEFT_NAMES_MAX = 1_024;
 const NO_SCHEMA = new Uint8Array(32);
 const EMPTY_SCHEMA = new SignalSchema<never>([]);
 
@@ -72,6 +76,8 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
   readonly #reader: LedgerReader<Name>;
   readonly #entities: Map<string, LedgerEntity> = new Map();
   readonly #effects: EffectIdSet = new EffectIdSet();
+  /** What was left, by name of the signal. */
+  readonly #left: Map<string, number> = new Map();
   #digest: StateDigest;
   #counts: Omit<Mutable<LedgerStats>, "entities"> = noCounts();
 
@@ -108,7 +114,7 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
   add(entity: string, signal: string, weight: number, eventTimeMs: number): boolean {
     const index = this.schema?.indexOf(signal);
     if (this.schema === undefined || index === undefined) {
-      this.leave();
+      this.leave(signal);
       return false;
     }
     let entry = this.#entities.get(entity);
@@ -121,9 +127,12 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     return true;
   }
 
-  /** Counts a contribution that is left to a schema which names it. */
-  leave(): void {
+  /** Counts a contribution that is left to a schema which names it; without its name it is as if any might be it. */
+  leave(signal?: string): void {
     this.#counts.unfolded += 1;
+    if (signal === undefined) return;
+    const count = this.#left.get(signal) ?? 0;
+    if (count > 0 || this.#left.size < LEFT_NAMES_MAX) this.#left.set(signal, count + 1);
   }
 
   /** Folds the body of a record of a log: one that names an operation counts once. Never throws for what bytes say. */
@@ -202,6 +211,7 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
   reset(): void {
     this.#entities.clear();
     this.#effects.clear();
+    this.#left.clear();
     this.#counts = noCounts();
     this.#digest = this.#emptyDigest();
   }
@@ -211,9 +221,10 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
    *
    * | field | layout |
    * | :--- | :--- |
-   * | version | u8, 1; fold version u16 |
+   * | version | u8, 2; fold version u16 |
    * | schema | its digest, 32; zeros without one |
    * | counts | varint each: folded, unfolded, duplicates, conflicts, malformed |
+   * | left | varint count, ascending: name of a signal `text`, varint of its contributions that were left; others of them have no name here |
    * | effects | varint count, ascending: effect id 16 |
    * | entities | varint count, ascending: id `text`, its canonical bytes: {@link LedgerEntity.writeCanonical} |
    */
@@ -224,6 +235,11 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     writer.raw(this.schema?.digest ?? NO_SCHEMA);
     const { folded, unfolded, duplicates, conflicts, malformed } = this.#counts;
     for (const count of [folded, unfolded, duplicates, conflicts, malformed]) writer.varint(count);
+    writer.varint(this.#left.size);
+    for (const [name, count] of [...this.#left].sort((a, b) => compareUtf8(a[0], b[0]))) {
+      writer.text(name);
+      writer.varint(count);
+    }
     const effects = this.#effects.sorted();
     writer.varint(effects.length);
     for (const id of effects) writer.raw(id);
@@ -237,23 +253,25 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
   }
 
   /**
-   * Replaces everything.
+   * Replaces everything. A snapshot under another schema is as good, if what was folded fades here as it did there and
+   * nothing was left that would be folded here: then it is what folding under this schema gives.
    *
    * @throws CoreError `DECODE_FAILED`; the ledger is empty then.
-   * @throws {@link SignalError} `SCHEMA_DIFFERS` for a snapshot under another schema; nothing was changed.
+   * @throws {@link SignalError} `SCHEMA_DIFFERS` for any other schema; the ledger is empty then.
    */
   restore(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes);
-    if (reader.u8() !== VERSION) reader.fail("Cannot read this version of a ledger", 0);
+    const version = reader.u8();
+    if (version !== VERSION && version !== VERSION_UNNAMED)
+      reader.fail("Cannot read this version of a ledger", 0);
     const foldVersion = reader.u16();
     if (foldVersion < 1 || foldVersion > LEDGER_FOLD_VERSION)
       reader.fail(`Cannot read the ledger of fold version ${foldVersion}`, 1);
-    if (compareBytes(reader.view(NO_SCHEMA.length), this.schema?.digest ?? NO_SCHEMA) !== 0) {
-      throw new SignalError("SCHEMA_DIFFERS", "Cannot restore a ledger that was folded under another schema");
-    }
+    const schema = reader.view(NO_SCHEMA.length);
+    const same = compareBytes(schema, this.schema?.digest ?? NO_SCHEMA) === 0;
     this.reset();
     try {
-      this.#restore(reader);
+      this.#restore(reader, version, same);
     } catch (error) {
       this.reset();
       throw error;
@@ -261,9 +279,13 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     for (const entity of this.#entities.values()) this.#digest.touch(entity);
   }
 
-  #restore(reader: ByteReader): void {
+  #restore(reader: ByteReader, version: number, same: boolean): void {
     const [folded, unfolded, duplicates] = [reader.varint(), reader.varint(), reader.varint()];
     this.#counts = { folded, unfolded, duplicates, conflicts: reader.varint(), malformed: reader.varint() };
+    if (version > VERSION_UNNAMED) this.#readLeft(reader);
+    const unnamed = unfolded - [...this.#left.values()].reduce((sum, count) => sum + count, 0);
+    if (!same && (unnamed > 0 || [...this.#left.keys()].some((name) => this.schema?.has(name) === true)))
+      throw schemaDiffers("something was left that is folded here");
     let before: Uint8Array | undefined;
     for (let left = reader.count(EFFECT_ID_BYTES); left > 0; left--) {
       const at = reader.offset;
@@ -279,12 +301,33 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
       if (last !== undefined && compareUtf8(last, id) >= 0)
         reader.fail("Cannot accept entities out of order", at);
       const { schema } = this;
-      if (schema === undefined) return reader.fail("Cannot accept an entity without a schema", at);
+      if (schema === undefined) {
+        if (!same) throw schemaDiffers("something was folded that is left here");
+        return reader.fail("Cannot accept an entity without a schema", at);
+      }
       const entity = new LedgerEntity((last = id), schema);
-      entity.read(reader);
+      if (!entity.read(reader)) {
+        if (!same) throw schemaDiffers(`a signal of ${id} fades otherwise here`);
+        reader.fail("Cannot accept the sums of a signal", at);
+      }
       this.#entities.set(id, entity);
     }
     reader.finish();
+  }
+
+  #readLeft(reader: ByteReader): void {
+    let last: string | undefined;
+    for (let names = reader.count(3); names > 0; names--) {
+      const at = reader.offset;
+      const name = reader.text(SIGNAL_NAME_BYTES_MAX);
+      const count = reader.varint();
+      if (count === 0 || name === "" || (last !== undefined && compareUtf8(last, name) >= 0))
+        reader.fail("Cannot accept what was left", at);
+      this.#left.set((last = name), count);
+    }
+    const named = [...this.#left.values()].reduce((sum, count) => sum + count, 0);
+    if (named > this.#counts.unfolded || this.#left.size > LEFT_NAMES_MAX)
+      reader.fail("Cannot accept more that was left than there is");
   }
 
   #emptyDigest(): StateDigest {
@@ -309,4 +352,11 @@ function openRecord(body: Uint8Array): SignalRecord | undefined {
     if (error instanceof CoreError) return undefined;
     throw error;
   }
+}
+
+function schemaDiffers(why: string): SignalError {
+  return new SignalError(
+    "SCHEMA_DIFFERS",
+    `Cannot restore a ledger that was folded under another schema: ${why}`,
+  );
 }

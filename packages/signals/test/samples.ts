@@ -6,12 +6,13 @@ export const DAY: number = 24 * HOUR;
 export const NOW = 1_790_000_000_000;
 
 /** A signal of each kind. */
-export const SCHEMA: SignalSchema<"bought" | "save" | "skip" | "view"> = defineSignals([
+export const DEFINITIONS = [
   { name: "save", halfLifeMs: 7 * DAY, windows: ["24h", "7d"], velocity: true },
   { name: "skip", linearMs: DAY, windows: ["1h", "all"] },
   { name: "bought", permanent: true },
   { name: "view", halfLifeMs: HOUR, windows: ["1h", "24h", "7d"], velocity: true },
-]);
+] as const;
+export const SCHEMA: SignalSchema<"bought" | "save" | "skip" | "view"> = defineSignals(DEFINITIONS);
 
 export const NAMES = ["bought", "save", "skip", "view"] as const;
 
