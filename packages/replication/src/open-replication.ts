@@ -124,7 +124,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     epoch: ownLogs.highestEpoch(),
     membershipVersion: fence.closed ? 0 : membership.list.version,
     foldVersion,
-    vector: state.vector(),
+    vector: transfer.vector,
   });
   const advance = (): void => {
     if (stability.advance(timers.now()))

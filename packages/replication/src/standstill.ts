@@ -1,5 +1,5 @@
 import type { LogId } from "@tidemark/core";
-import type { Log, Wal } from "@tidemark/wal";
+import type { Log, Vector, Wal } from "@tidemark/wal";
 import type { Applier } from "./applier.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import type { Receiver } from "./receiver.ts";
@@ -13,6 +13,8 @@ export interface StandstillOptions {
   readonly receiver: Receiver;
   readonly applier: Applier;
   readonly state: ReplicationState;
+  /** Everything stands still, at this vector. */
+  readonly still: (vector: Vector) => void;
   /** Ends what else touches files of logs. */
   readonly hold: () => Promise<void>;
   /** Follows a log from where the state is. */
@@ -48,6 +50,7 @@ export class Standstill {
     await this.#options.hold();
     await receiver.pause();
     applier.detach();
+    this.#options.still(this.#options.state.vector());
     try {
       return await replace();
     } finally {

@@ -45,6 +45,7 @@ export class StateTransfer {
   lost: boolean = false;
   readonly #options: StateTransferOptions;
   #getting: Promise<void> | undefined;
+  #held: Vector | undefined;
 
   constructor(options: StateTransferOptions) {
     this.#options = options;
@@ -56,13 +57,22 @@ export class StateTransfer {
       applier,
       state,
       hold: options.hold,
+      still: (vector) => {
+        this.#held = vector;
+      },
       follow: (log) => this.follow(log),
       resumed: () => {
+        this.#held = undefined;
         options.repair.reset();
         options.resumed();
       },
     });
     this.snapshots = new SnapshotRestore({ ...options, standstill: this.standstill });
+  }
+
+  /** What this region tells that it holds: also while the state is replaced, for its logs are there all the time. */
+  get vector(): Vector {
+    return this.#held ?? this.#options.state.vector();
   }
 
   /** Whether the state cannot be served now. */

@@ -213,3 +213,26 @@ test("REP-12 killed at any moment of a restore, a region starts rightly", async 
     expect(again.replication.joining).toBe(false);
   }
 });
+
+test("REP-5 while the state is replaced, a region says that it holds what its logs hold, and no less", async () => {
+  await using cluster = await TestCluster.of(["a", "b"]);
+  await cluster.write("a", ...numbered(50));
+  await cluster.timers.advance(100);
+  const { replication, wal, state } = cluster.node("b");
+  const before = wal.vector();
+  let ready: Promise<void> | undefined;
+  let go: () => void = () => undefined;
+  ready = new Promise((resolve) => (go = resolve));
+  Object.assign(state, { prepare: () => ready });
+  const rebuilding = replication.rebuild();
+  // Heartbeats go out meanwhile. Less than before, and an owner could take it that a number of its own is free.
+  await cluster.timers.advance(3_000);
+  expect(state.texts()).toEqual([]);
+  expect(replication.joining).toBe(true);
+  const seen = cluster.node("a").replication;
+  for (const { log, lsn } of before.entries()) expect(seen.acknowledgedLsn(regionId(2), log)).toBe(lsn);
+  ready = undefined;
+  go();
+  await cluster.timers.until(rebuilding);
+  expect(state.texts()).toEqual(cluster.node("a").state.texts());
+});
