@@ -410,3 +410,27 @@ test("REP-2 LOG_FORKED: one region run twice from one image is stopped as eviden
   expect(cluster.node("b").state.texts()).toEqual(["in a new epoch", "left", "one", "others go on"]);
   expect(logId(1, 0, first!.id.epoch, "sessions")).toEqual(first!.id);
 });
+
+test("REP-2 scenario 19: a broker trims what a follower has not read: the gap is noticed and filled from members' logs", async () => {
+  await using cluster = await TestCluster.of(["a"]);
+  await cluster.stop("a");
+  cluster.membership = {
+    ...cluster.membership,
+    regions: new Map(["a", "b", "c"].map((name, at) => [name, regionId(at + 1)])),
+  };
+  const tap: Tap = {};
+  await cluster.open("a");
+  await cluster.open("b", { transport: tapped(cluster.network.join("b"), tap) });
+  await cluster.open("c");
+  await cluster.timers.advance(50);
+  await cluster.write("a", "read");
+  // The stream was cut below what the follower has read next: it hears only what came after.
+  tap.hear = (subject, frame) => (subject.startsWith("sessions.") ? [] : [frame]);
+  for (const text of numbered(30, "trimmed")) await cluster.writeOne("a", text);
+  await cluster.timers.settle();
+  delete tap.hear;
+  await cluster.write("a", "after");
+  await cluster.timers.advance(2_000);
+  expect(cluster.node("b").state.texts()).toEqual(cluster.node("a").state.texts());
+  expect(cluster.node("b").state.texts()).toHaveLength(32);
+});
