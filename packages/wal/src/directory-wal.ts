@@ -8,7 +8,7 @@ import { WalError } from "./errors.ts";
 import { Extent } from "./extent.ts";
 import type { WalLock } from "./file-system.ts";
 import { LogTail, writeErrorCode, type LogTailState } from "./log-tail.ts";
-import { beginAnew, begunLogs, dropBeginNote } from "./log-begin.ts";
+import { beginAnew, begunLogs, dropBeginNote, writeBeginNote } from "./log-begin.ts";
 import type { LogSegment, RepairOptions, RetentionResult } from "./log-keeping.ts";
 import type { RepairFetch, RepairResult } from "./log-repair.ts";
 import { listLogs, type StoredLog } from "./log-scan.ts";
@@ -93,13 +93,22 @@ export class DirectoryWal implements Wal {
     const first = durable.lsn + 1;
     const state = { id, first, extents: [], durable, failed: undefined, segment: undefined };
     const log = this.#add(state, undefined);
+    const { fs, dir, hasher } = this.#options;
+    const logDir = `${dir}/${id.channel}`;
+    const tail = this.#tails.get(key) as LogTail;
     try {
-      await (this.#tails.get(key) as LogTail).open();
       // A base above zero is nowhere else until the first batch comes.
-      if (durable.lsn > 0) await this.#save(false);
+      if (durable.lsn > 0) await writeBeginNote(fs, logDir, id, durable, hasher);
+      await tail.open();
+      if (durable.lsn > 0) await this.#save(false).then(() => dropBeginNote(fs, logDir, id));
     } catch (error) {
       this.#logs.delete(key);
       this.#tails.delete(key);
+      const segment = tail.segment?.extent.segment;
+      await tail.release();
+      // The next attempt must find nothing; where that fails too, opening sorts it out.
+      if (segment !== undefined) await fs.unlink(`${logDir}/${segment}`).catch(() => {});
+      if (durable.lsn > 0) await dropBeginNote(fs, logDir, id).catch(() => {});
       throw new WalError(writeErrorCode(error), `Cannot create ${key}`, { log: id, cause: error });
     }
     return log;
@@ -148,12 +157,17 @@ export class DirectoryWal implements Wal {
 
   async retain(floor: Vector | Iterable<LogFloor>): Promise<RetentionResult> {
     this.#checkOpen();
+    const floors = floor instanceof Vector ? floor.entries() : [...floor];
+    // Side by side: a log that is being repaired keeps only itself waiting.
     const result = { segments: 0, bytes: 0 };
-    for (const { log, lsn } of floor instanceof Vector ? floor.entries() : floor) {
-      const gone = await this.#logs.get(formatLogId(log))?.retain(lsn);
-      result.segments += gone?.segments ?? 0;
-      result.bytes += gone?.bytes ?? 0;
-    }
+    // Side by side: a log that is being repaired keeps only itself waiting.
+    await Promise.all(
+      floors.map(async ({ log, lsn }) => {
+        const gone = await this.#logs.get(formatLogId(log))?.retain(lsn);
+        result.segments += gone?.segments ?? 0;
+        result.bytes += gone?.bytes ?? 0;
+      }),
+    );
     return result;
   }
 

@@ -92,6 +92,21 @@ export async function surveyDirectory(
   };
 }
 
+/** A live process writes while it is looked at: what seems damaged or gone is looked at so many times. */
+export const LIVE_ATTEMPTS = 3;
+
+/** Begins again when a file went while a live process held the directory: retention and rotation do that. */
+export async function whileItLives<T>(fs: WalFs, dir: string, run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      const gone = (error as { code?: unknown }).code === "ENOENT";
+      if (!gone || attempt === LIVE_ATTEMPTS || (await fs.holderOf(dir)) === undefined) throw error;
+    }
+  }
+}
+
 async function watermarkOf(
   fs: WalFs,
   dir: string,

@@ -2,7 +2,7 @@ import { formatLogId, type LogId } from "@tidemark/core";
 import { BlockReader } from "./extent.ts";
 import { BATCH_HEADER_BYTES, decodeBatchHeader } from "./batch-header.ts";
 import { parseCheckpointName, readCheckpointHead } from "./checkpoint.ts";
-import { surveyDirectory, type DirectoryOptions, type DirectoryState } from "./directory.ts";
+import { surveyDirectory, whileItLives, type DirectoryOptions, type DirectoryState } from "./directory.ts";
 import { WalError } from "./errors.ts";
 import type { WalFile, WalFs } from "./file-system.ts";
 import type { StoredLog } from "./log-scan.ts";
@@ -69,11 +69,15 @@ export interface DirectoryInspection {
  * Says what a directory holds, from names, sizes and headers: quick, and no proof ({@link verifyDirectory} is).
  * Changes nothing and needs no lock; what a live process holds may change meanwhile.
  */
-export async function inspectDirectory(
+export function inspectDirectory(
   fs: WalFs,
   dir: string,
   options: DirectoryOptions,
 ): Promise<DirectoryInspection> {
+  return whileItLives(fs, dir, () => inspectOnce(fs, dir, options));
+}
+
+async function inspectOnce(fs: WalFs, dir: string, options: DirectoryOptions): Promise<DirectoryInspection> {
   const survey = await surveyDirectory(fs, dir, options);
   const { state, holder, temporary, unknown, watermark, newer } = survey;
   const logs: LogInspection[] = [];

@@ -53,9 +53,18 @@ export class SegmentWriter {
   /** Makes a first segment, durable with its directory entry. */
   static async create(options: SegmentWriterOptions, firstLsn: number): Promise<SegmentWriter> {
     const name = formatSegmentName({ ...options.name, firstLsn });
-    const file = await options.fs.open(`${options.dir}/${name}`, "create");
-    const zeroed = await layZeros(file, 0, Math.min(STEP_BYTES_MIN, options.segmentBytes));
-    await options.fs.syncDir(options.dir);
+    const path = `${options.dir}/${name}`;
+    const file = await options.fs.open(path, "create");
+    let zeroed: number;
+    try {
+      zeroed = await layZeros(file, 0, Math.min(STEP_BYTES_MIN, options.segmentBytes));
+      await options.fs.syncDir(options.dir);
+    } catch (error) {
+      // The next attempt must not find it there.
+      await file.close().catch(() => {});
+      await options.fs.unlink(path).catch(() => {});
+      throw error;
+    }
     return new SegmentWriter(options, file, new Extent(name, firstLsn, 0), zeroed);
   }
 

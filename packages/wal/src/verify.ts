@@ -2,6 +2,8 @@ import { formatLogId, type LogId } from "@tidemark/core";
 import { verifyCheckpoint } from "./checkpoint.ts";
 import {
   surveyDirectory,
+  LIVE_ATTEMPTS,
+  whileItLives,
   type DirectoryOptions,
   type DirectoryState,
   type DirectorySurvey,
@@ -89,9 +91,6 @@ export interface VerifyOptions extends DirectoryOptions {
   readonly onProgress?: (progress: DirectoryProgress) => void;
 }
 
-/** A live process writes while it is looked at: what seems damaged is looked at again. */
-const ATTEMPTS = 3;
-
 /**
  * Reads every batch of every log: header, digest, chain, the order of segments, the watermark, and the checkpoints.
  *
@@ -99,11 +98,15 @@ const ATTEMPTS = 3;
  * with a log; a checkpoint is read whole. Needs no lock: in a directory that a live process holds, what is being
  * written is `unfinished`.
  */
-export async function verifyDirectory(
+export function verifyDirectory(
   fs: WalFs,
   dir: string,
   options: VerifyOptions,
 ): Promise<DirectoryVerification> {
+  return whileItLives(fs, dir, () => verifyOnce(fs, dir, options));
+}
+
+async function verifyOnce(fs: WalFs, dir: string, options: VerifyOptions): Promise<DirectoryVerification> {
   const { signal } = options;
   signal?.throwIfAborted();
   const survey = await surveyDirectory(fs, dir, options);
@@ -170,7 +173,7 @@ async function recoverLive(
   options: DirectoryOptions & { readonly onBytes: (bytes: number) => void },
 ): Promise<RecoveredLog> {
   let recovered = await examineLog(fs, survey, stored, options);
-  for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+  for (let attempt = 1; attempt < LIVE_ATTEMPTS; attempt++) {
     if (survey.holder === undefined || recovered.damages.length === 0) break;
     recovered = await examineLog(fs, survey, stored, options);
   }

@@ -125,3 +125,28 @@ test("WAL-11 after a failed replaceLog() the log is failed, and the next attempt
   await own(wal).appendVerbatim(await origin.readBatches(21, 22, 1 << 20));
   expect(await bodies(own(wal))).toHaveLength(2);
 });
+
+test("WAL-11 a log that could not be created leaves nothing behind, and its base survives a crash at any step", async () => {
+  const origin = await peer();
+  const after = { lsn: 20, digest: (await origin.digestAt(20)) as Uint8Array };
+  let failures = 0;
+  for (let nth = 1; nth <= 8; nth++) {
+    for (const seed of [1, 2, 3]) {
+      const fs = memoryFs({ seed });
+      const wal = await open(fs, SMALL);
+      fs.failSync({ nth });
+      const result = await outcome(wal.createLog(OWN, { after }));
+      if (result === "WAL_WRITE_FAILED") {
+        failures += 1;
+        expect(wal.log(OWN)).toBeUndefined();
+        if (seed === 1) await wal.createLog(OWN, { after });
+      }
+      fs.crash();
+      const again = await open(fs, SMALL);
+      const log = again.log(OWN);
+      if (log !== undefined) expect([log.first, log.durable]).toEqual([21, after]);
+      else expect(result).toBe("WAL_WRITE_FAILED");
+    }
+  }
+  expect(failures).toBeGreaterThan(6);
+});

@@ -125,6 +125,27 @@ test("WAL-16 a directory that a live process holds can be looked at, and the hol
   expect(await verify(fs)).toMatchObject({ holder: undefined, findings: [] });
 });
 
+test("WAL-16 segments that a live process lets go while they are looked at are no failure", async () => {
+  const { fs, wal, log } = await fresh({ segmentBytes: 1024 });
+  for (let index = 0; index < 12; index++) await log.append(2, new Uint8Array(200));
+  for (const look of [inspectDirectory, verifyDirectory]) {
+    const opened = fs.open.bind(fs);
+    let first = true;
+    fs.open = async (path, mode) => {
+      if (first && mode === "read") {
+        first = false;
+        await wal.retain([{ log: OWN, lsn: look === inspectDirectory ? 3 : 6 }]);
+      }
+      return opened(path, mode);
+    };
+    const found = await look(fs, "wal", { hasher });
+    expect(found).toMatchObject({ holder: "this process", logs: [{ last: 12 }] });
+    expect(found.logs[0]?.first).toBe(look === inspectDirectory ? 4 : 7);
+    fs.open = opened;
+  }
+  await wal.close();
+});
+
 test("WAL-16 a sound directory has no findings, and each log says how far it goes", async () => {
   const { fs, wal, log } = await fresh({ segmentBytes: 1024 });
   for (let index = 0; index < 10; index++) await log.append(2, new Uint8Array(200));
