@@ -72,7 +72,8 @@ export function judgeStatus(
     problems.push(`The status is ${formatSpan(-ageSeconds)} ahead of this machine's clock`);
   if (health.status !== "ready" && health.status !== "closed")
     problems.push(...(health.reasons.length > 0 ? health.reasons : [`The region is ${health.status}`]));
-  for (const { peer, lagSeconds, lagRecords } of metrics.peers) {
+  for (const { peer, lagSeconds, lagRecords, needsSnapshot } of metrics.peers) {
+    if (needsSnapshot) problems.push(`${peer} lacks what is not kept any more: it needs a snapshot`);
     if (lagSeconds > limits.maxLagSeconds)
       problems.push(`${peer} is ${formatSpan(lagSeconds)} and ${lagRecords} records behind`);
   }

@@ -29,7 +29,15 @@ export interface RegionInstrument {
   readonly read: (metrics: RegionMetrics) => readonly InstrumentReading[];
 }
 
-const STATUSES: readonly RegionMetrics["status"][] = ["ready", "joining", "degraded", "closed"];
+/** As a record, so that a new status cannot be forgotten here. */
+const STATUSES: Readonly<Record<RegionMetrics["status"], true>> = {
+  ready: true,
+  joining: true,
+  fenced: true,
+  removed: true,
+  degraded: true,
+  closed: true,
+};
 
 /**
  * Every instrument of a region: what the exporters for Prometheus and OpenTelemetry export. Labels are region, peer,
@@ -43,7 +51,7 @@ export const REGION_INSTRUMENTS: readonly RegionInstrument[] = [
     help: "1 for the status the region has, 0 for the others",
     labels: ["code"],
     read: ({ region, status }) =>
-      STATUSES.map((code) => ({ value: status === code ? 1 : 0, labels: { region, code } })),
+      Object.keys(STATUSES).map((code) => ({ value: status === code ? 1 : 0, labels: { region, code } })),
   },
   one("operations.applied", "counter", "{operation}", "Distinct operations applied", (m) => m.opsApplied),
   one(
@@ -177,6 +185,35 @@ export const REGION_INSTRUMENTS: readonly RegionInstrument[] = [
     (m) => m.unsignedFramesAccepted,
   ),
   one("receive.ahead.size", "gauge", "By", "What is kept ahead of holes", (m) => m.receiveAheadBytes),
+  one(
+    "membership.version",
+    "gauge",
+    "1",
+    "Version of the list of members in force",
+    (m) => m.membershipVersion,
+  ),
+  ofPeer("peer.diverged", "1", "1 if the member has another state at the same vector", (p) =>
+    p.diverged ? 1 : 0,
+  ),
+  ofPeer("peer.snapshot.needed", "1", "1 if what the member lacks is not kept any more", (p) =>
+    p.needsSnapshot ? 1 : 0,
+  ),
+  one("sessions.purged", "gauge", "{session}", "Sessions of which a tombstone is left", (m) => m.purged),
+  one(
+    "writes.unjudged",
+    "counter",
+    "{write}",
+    "Writes accepted though their policy is not held here",
+    (m) => m.unjudged,
+  ),
+  one("signals.entities", "gauge", "{entity}", "Entities in the ledger", (m) => m.signals.entities),
+  one(
+    "signals.unfolded",
+    "gauge",
+    "{signal}",
+    "Signals kept for a schema that names them",
+    (m) => m.signals.unfolded,
+  ),
 ];
 
 function one(

@@ -60,10 +60,16 @@ export function drawMetrics({ parts, health, replication, fenced }: MetricsSourc
     forks,
     conflicts,
     unknownOps,
+    purged: health.purged,
+    unjudged: Object.values(health.policies.missing).reduce((sum, count) => sum + count, 0),
+    signals: { entities: health.signals.entities, unfolded: health.signals.unfolded },
+    membershipVersion: health.replication?.membershipVersion ?? 0,
     queue,
     wal: { bytes: wal.byteCount(), segments: wal.segmentCount() },
     logs: (health.replication?.logs ?? []).map(logMetrics),
-    peers: (health.replication?.peers ?? []).map((peer) => peerMetrics(peer, parts)),
+    peers: (health.replication?.peers ?? []).map((peer) =>
+      peerMetrics(peer, health.replication?.diverged.includes(peer.region) ?? false, parts),
+    ),
   };
 }
 
@@ -83,8 +89,8 @@ function logMetrics({ log, gap, reason, shippedLsn, ...rest }: LogHealth): LogMe
 }
 
 /** Moments on the clock of this process mean nothing outside: they become spans. */
-function peerMetrics(peer: PeerState, { platform, clock }: RegionParts): PeerMetrics {
-  const { name, state, heardAtMs, lagRecords, lagSeconds, blocksStabilitySinceMs } = peer;
+function peerMetrics(peer: PeerState, diverged: boolean, { platform, clock }: RegionParts): PeerMetrics {
+  const { name, state, heardAtMs, lagRecords, lagSeconds, needsSnapshot, blocksStabilitySinceMs } = peer;
   const secondsSince = (ms: number): number => Math.max(0, platform.timers.now() - ms) / 1_000;
   const skewMs = clock.skewMs(peer.region);
   return {
@@ -94,6 +100,8 @@ function peerMetrics(peer: PeerState, { platform, clock }: RegionParts): PeerMet
     lagRecords,
     lagSeconds,
     ...(skewMs === undefined ? {} : { skewSeconds: skewMs / 1_000 }),
+    diverged,
+    needsSnapshot,
     blocksStabilitySeconds: blocksStabilitySinceMs === undefined ? 0 : secondsSince(blocksStabilitySinceMs),
   };
 }

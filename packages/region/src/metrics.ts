@@ -33,6 +33,10 @@ export interface PeerMetrics {
   readonly lagSeconds: number;
   /** How far its clock is ahead of this one, less the way of a stamp; negative: behind. Absent without samples. */
   readonly skewSeconds?: number;
+  /** It has another state at the same vector: one of the two is wrong. */
+  readonly diverged: boolean;
+  /** What it lacks is not kept for it any more. */
+  readonly needsSnapshot: boolean;
   /** For how long it has held the stability frontier back; 0 if it does not. */
   readonly blocksStabilitySeconds: number;
 }
@@ -61,6 +65,14 @@ export interface RegionMetrics extends ReplicationMetrics {
   readonly forks: number;
   readonly conflicts: number;
   readonly unknownOps: number;
+  /** Sessions that were purged: each leaves a tombstone. */
+  readonly purged: number;
+  /** Writes accepted without being judged, because this region lacks the session's policy. */
+  readonly unjudged: number;
+  /** The ledger: entities in it, and contributions that its schema does not name. */
+  readonly signals: { readonly entities: number; readonly unfolded: number };
+  /** Of the list of members in force; 0 alone, or while the region does not know its cluster. */
+  readonly membershipVersion: number;
   /** What waits to be written to this region's own logs; `waiting` callers wait for room, `waited` have had to. */
   readonly queue: {
     readonly records: number;
