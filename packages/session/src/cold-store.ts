@@ -6,7 +6,7 @@ export interface ColdStore {
   /**
    * Keeps bytes, which are the caller's again afterwards.
    *
-   * @returns The number to ask for them by, below 2^30; used again once it was let go of.
+   * @returns The number to ask for them by, below 2^29; used again once it was let go of.
    * @throws What the medium throws; nothing is kept then, and the session stays where it is.
    */
   put(bytes: Uint8Array): number;

@@ -61,8 +61,10 @@ export class SessionKeeper {
     if (tick.foldVersionMin < foldVersionOf("purge") || !members.has(self)) return ops;
     const lowest = Math.min(...members);
     let visits = Math.max(KEEPER_VISITS_MIN, Math.ceil(fold.sessions.size / 60));
-    this.#turn ??= fold.sessions.values();
+    this.#turn ??= fold.sessions.governed();
     for (; visits > 0 && this.#busy.size < KEEPER_OPS_MAX; visits--) {
+      // What was read back to be looked at need not stay.
+      fold.sessions.sweep();
       const next = this.#turn.next();
       if (next.done === true) {
         this.#turn = undefined;

@@ -24,6 +24,8 @@ export interface ColdCodec {
 const SESSION_BYTES = 1_000;
 const OP_BYTES = 400;
 const HEAP_PER_BYTE = 6;
+const CLOSED = 1;
+const GOVERNED = 2;
 
 /**
  * The sessions of a fold, by id. Those that nobody has touched for longest lie in a store as bytes, once there is more
@@ -34,7 +36,7 @@ export class SessionTable {
   readonly #cold: ColdOptions | undefined;
   readonly #codec: ColdCodec;
   readonly #hot: Map<string, SessionEntry> = new Map();
-  /** Its place in the store, doubled, and 1 if it is closed. */
+  /** Its place in the store times 4, and what has to be known of it without reading it: see below. */
   readonly #places: Map<string, number> = new Map();
   /** The ends of the list of sessions that may be evictable. */
   #coldest: SessionEntry | undefined;
@@ -75,7 +77,7 @@ export class SessionTable {
   /** Whether a session is known and was closed, wherever it lies. */
   isClosed(id: string): boolean {
     const session = this.#hot.get(id);
-    return session === undefined ? ((this.#places.get(id) ?? 0) & 1) === 1 : session.closes > 0;
+    return session === undefined ? ((this.#places.get(id) ?? 0) & CLOSED) !== 0 : session.closes > 0;
   }
 
   set(id: string, session: SessionEntry): void {
@@ -92,10 +94,22 @@ export class SessionTable {
     this.#unlink(session);
   }
 
-  /** All of them: cold ones are read back, and stay until the next sweep. */
+  /** All of them, one by one: cold ones are read back, and stay until the next sweep. */
   *values(): IterableIterator<SessionEntry> {
-    for (const id of [...this.#places.keys()]) this.#reload(id);
-    yield* this.#hot.values();
+    for (const id of [...this.#hot.keys(), ...this.#places.keys()]) {
+      const session = this.get(id);
+      if (session !== undefined) yield session;
+    }
+  }
+
+  /** Those under a policy, one by one: a cold one without is not read back. A sweep may come between. */
+  *governed(): IterableIterator<SessionEntry> {
+    for (const id of [...this.#hot.keys(), ...this.#places.keys()]) {
+      const place = this.#places.get(id);
+      if (place !== undefined && (place & GOVERNED) === 0) continue;
+      const session = this.get(id);
+      if (session !== undefined && isGoverned(session)) yield session;
+    }
   }
 
   *[Symbol.iterator](): IterableIterator<[string, SessionEntry]> {
@@ -146,7 +160,8 @@ export class SessionTable {
       this.#codec.evict(session);
       this.#hot.delete(session.id);
       this.#bytes -= session.weight;
-      this.#places.set(session.id, place * 2 + (session.closes > 0 ? 1 : 0));
+      const flags = (session.closes > 0 ? CLOSED : 0) | (isGoverned(session) ? GOVERNED : 0);
+      this.#places.set(session.id, place * 4 + flags);
     }
   }
 
@@ -162,7 +177,7 @@ export class SessionTable {
   #reload(id: string): SessionEntry | undefined {
     const held = this.#places.get(id);
     if (held === undefined || this.#cold === undefined) return undefined;
-    const place = Math.floor(held / 2);
+    const place = Math.floor(held / 4);
     const bytes = this.#cold.store.get(place);
     const session = this.#codec.decode(id, bytes);
     this.#places.delete(id);
@@ -194,4 +209,8 @@ export class SessionTable {
     session.colder = undefined;
     session.warmer = undefined;
   }
+}
+
+function isGoverned({ start }: SessionEntry): boolean {
+  return start !== undefined && start.clear.policy !== "";
 }

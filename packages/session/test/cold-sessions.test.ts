@@ -71,7 +71,7 @@ test("RGN-4 a fold that keeps next to nothing in memory tells at every step what
       expect(hex(small.snapshot())).toBe(hex(large.snapshot()));
       expect(hex(restored.digest())).toBe(hex(large.digest()));
     }),
-    { numRuns: 200 },
+    { numRuns: 80 },
   );
 });
 
