@@ -4,6 +4,8 @@ import {
   effectKey,
   EFFECT_ID_BYTES,
   HIDE_KIND_CODE,
+  HLC_BYTES,
+  type Hlc,
   hideKindOf,
   readHlc,
   writeEffectKey,
@@ -136,6 +138,46 @@ export class FoldCold implements ColdCodec {
     }
     reader.finish();
     return session;
+  }
+
+  /** Tells the effects of a cold session with their lanes by place; returns how many lanes it has. */
+  outline(
+    bytes: Uint8Array,
+    tell: (effect: Uint8Array, stamp: Hlc, lane: number, seqno: number) => void,
+  ): number {
+    const reader = new ByteReader(bytes);
+    for (let left = reader.count(EFFECT_ID_BYTES + 12); left > 0; left--)
+      tell(reader.view(EFFECT_ID_BYTES), readHlc(reader), reader.varint(), reader.varint());
+    this.#skipToSession(reader);
+    return reader.varint();
+  }
+
+  /** A cold session by itself: the fold knows its lanes, which are to be freed, and its effects are its own, by place. */
+  detached(id: string, bytes: Uint8Array): SessionEntry {
+    const reader = new ByteReader(bytes);
+    const session = new SessionEntry(id);
+    for (let left = reader.count(EFFECT_ID_BYTES + 12); left > 0; left--) {
+      reader.view(EFFECT_ID_BYTES + HLC_BYTES);
+      reader.varint();
+      reader.varint();
+    }
+    session.idle.stableStamp = this.#skipToSession(reader);
+    readSessionBody(reader, this.#fold, session, (place) => place);
+    return session;
+  }
+
+  /** From behind the effects to behind the id of the session; returns the stamp of its activity. */
+  #skipToSession(reader: ByteReader): Hlc {
+    for (let left = reader.count(1); left > 0; left--) reader.varint();
+    for (let left = reader.count(EFFECT_ID_BYTES + 4); left > 0; left--) {
+      reader.text();
+      reader.u8();
+      reader.text();
+      reader.view(EFFECT_ID_BYTES);
+    }
+    const stamp = readHlc(reader);
+    reader.text();
+    return stamp;
   }
 
   clear(): void {

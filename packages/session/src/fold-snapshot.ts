@@ -5,7 +5,6 @@ import {
   channelOf,
   compareBytes,
   compareLogIds,
-  compareUtf8,
   EFFECT_ID_BYTES,
   HideSet,
   logId,
@@ -16,7 +15,8 @@ import { FOLD_VERSION, OP_KIND_CODE, opKindOf } from "./op-kinds.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import { readSections, sectionsOf } from "./snapshot-sections.ts";
 import { sortedByText } from "./sorted.ts";
-import { readSession, writeSession } from "./session-snapshot.ts";
+import { readSession } from "./session-snapshot.ts";
+import { SnapshotSessions } from "./snapshot-sessions.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { type UnstableOp, heldOf } from "./unstable-op.ts";
@@ -45,7 +45,7 @@ const LIST_KINDS = ["annotate", "search", "prefer", "app"] as const;
 export function snapshotFold(fold: SessionFold): Uint8Array {
   const writer = new ByteWriter(4096);
   writer.u8(SNAPSHOT_VERSION);
-  writer.u16(versionNeeded(fold));
+  writer.u16(1);
   const logOrder = [...fold.logs.ids.keys()].sort((a, b) =>
     compareLogIds(fold.logs.ids[a]!, fold.logs.ids[b]!),
   );
@@ -57,31 +57,14 @@ export function snapshotFold(fold: SessionFold): Uint8Array {
     writer.u32(log.epoch);
     writer.u8(CHANNEL_CODE[log.channel]);
   }
-  const sessions = [...fold.entries()].sort((a, b) => compareUtf8(a.id, b.id));
-  const laneOrder = sessions.flatMap((session) =>
-    session.lanes.toSorted((a, b) => (a.text < b.text ? -1 : 1)),
-  );
-  const effectIds: Uint8Array[] = [];
-  for (const session of sessions)
-    for (const index of fold.effects.chain(session.effects)) effectIds[index] = fold.effects.idOf(index);
-  const effectOrder = Object.keys(effectIds)
-    .map(Number)
-    .sort((a, b) => compareBytes(effectIds[a]!, effectIds[b]!));
+  const sessions = new SnapshotSessions(fold);
   const numbers: SnapshotNumbers = {
     logs: inverse(logOrder),
-    lanes: inverse(laneOrder.map((lane) => lane.index)),
-    effects: inverse(effectOrder),
+    lanes: sessions.lanes,
+    effects: sessions.effects,
   };
-  writer.varint(effectOrder.length);
-  for (const index of effectOrder) {
-    const { stamp, lane, seqno } = fold.effects.positionOf(index);
-    writer.raw(effectIds[index]!);
-    writeHlc(writer, stamp);
-    writer.varint(numbers.lanes[lane]!);
-    writer.varint(seqno);
-  }
-  writer.varint(sessions.length);
-  for (const session of sessions) writeSession(writer, session, numbers);
+  sessions.writeEffects(writer);
+  sessions.writeSessions(writer, numbers.logs);
   const users = sortedByText(fold.users).map(([, user]) => user);
   writer.varint(users.length);
   for (const user of users) {
@@ -92,10 +75,11 @@ export function snapshotFold(fold: SessionFold): Uint8Array {
   }
   const places = new Map(users.map((user, at) => [user, at + 1]));
   const unstable = writeUnstable(writer, fold, numbers, places, logOrder);
-  const sections = sectionsOf(fold, { sessions, users, unstable });
+  const sections = sectionsOf(fold, { sessions: sessions.listed, users, unstable });
   writer.raw(sections);
   const bytes = writer.take();
-  if (sections.length > 0)
+  // A member of an older version can go on from a snapshot without anything new in it.
+  if (sections.length > 0 || sessions.carries)
     new DataView(bytes.buffer, bytes.byteOffset).setUint16(FOLD_VERSION_AT, FOLD_VERSION, true);
   return bytes;
 }
@@ -142,13 +126,6 @@ export function restoreFold(fold: SessionFold, bytes: Uint8Array): void {
   }
 }
 
-/** A member of an older version can go on from a snapshot without anything new in it. */
-function versionNeeded(fold: SessionFold): number {
-  for (const { starts } of fold.sessions.values())
-    if (starts.some(({ carried }) => carried !== undefined)) return 2;
-  return 1;
-}
-
 function writeUnstable(
   writer: ByteWriter,
   fold: SessionFold,
@@ -156,7 +133,7 @@ function writeUnstable(
   users: ReadonlyMap<UserEntry, number>,
   logOrder: readonly number[],
 ): UnstableOp[] {
-  const ops = [...fold.entries()].flatMap((session) => [...heldOf(session)]);
+  const ops = [...fold.inMemory()].flatMap((session) => [...heldOf(session)]);
   const byPlace = (a: UnstableOp, b: UnstableOp): number =>
     numbers.lanes[a.lane.index]! - numbers.lanes[b.lane.index]! ||
     a.seqno - b.seqno ||

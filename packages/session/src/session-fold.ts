@@ -177,9 +177,9 @@ export class SessionFold {
     return this.sessions.get(session) ?? this.tombstones.get(session)?.kept;
   }
 
-  /** Every session something is held of, purged or not. */
-  *entries(): Iterable<SessionEntry> {
-    yield* this.sessions.values();
+  /** Every session in memory that something is held of, purged or not. */
+  *inMemory(): Iterable<SessionEntry> {
+    yield* this.sessions.inMemory();
     for (const { kept } of this.tombstones.values()) if (kept !== undefined) yield kept;
   }
 

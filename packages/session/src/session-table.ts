@@ -116,6 +116,18 @@ export class SessionTable {
     for (const session of this.values()) yield [session.id, session];
   }
 
+  /** Every id, in no order. */
+  *ids(): IterableIterator<string> {
+    yield* this.#hot.keys();
+    yield* this.#places.keys();
+  }
+
+  /** A session, or what is cold of it: nothing is moved. */
+  peek(id: string): SessionEntry | Uint8Array | undefined {
+    const place = this.#places.get(id);
+    return place === undefined ? this.#hot.get(id) : this.#cold?.store.get(Math.floor(place / 4));
+  }
+
   /** Those in memory. A session with anything unusual about it is. */
   inMemory(): IterableIterator<SessionEntry> {
     return this.#hot.values();

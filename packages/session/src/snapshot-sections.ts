@@ -1,8 +1,8 @@
 import { ByteReader, ByteWriter, compareBytes, EFFECT_ID_BYTES, readHlc, writeHlc } from "@tidemark/core";
 import { activityOf } from "./idle-close.ts";
 import { decodeOp } from "./op-view.ts";
-import type { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
+import type { SnapshotSession } from "./snapshot-sessions.ts";
 import { at } from "./snapshot-numbers.ts";
 import { sortedByText } from "./sorted.ts";
 import { checkNumbers, Tombstone } from "./tombstone.ts";
@@ -11,7 +11,7 @@ import type { UserEntry } from "./user-entry.ts";
 
 /** What the lists of a snapshot's body hold, in their order: sections name them by their place, from 0. */
 export interface SnapshotLists {
-  readonly sessions: readonly SessionEntry[];
+  readonly sessions: readonly SnapshotSession[];
   readonly users: readonly UserEntry[];
   readonly unstable: readonly UnstableOp[];
 }
