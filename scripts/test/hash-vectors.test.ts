@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createBlake3Hasher } from "../../packages/blake3-wasm/src/index.ts";
 import {
+  ByteReader,
   ByteWriter,
   HASH_CONTEXTS,
   logId,
@@ -18,6 +19,7 @@ import {
   SessionFold,
   writeRequest,
 } from "../../packages/session/src/index.ts";
+import { SignalEffects, SignalLedger, SignalSchema } from "../../packages/signals/src/index.ts";
 import { decodeBatch } from "../../packages/wal/src/index.ts";
 import { describe, expect, test } from "vitest";
 import { root } from "../lib/root.mjs";
@@ -104,6 +106,42 @@ describe.each([
         writer.raw(field);
       }
       expect(hex(hasher.digest(HASH_CONTEXTS.state, writer.take()))).toBe(vector.hash);
+    },
+  );
+
+  test.each<{ schema: string; digest: string }>(vectors.signalSchema)(
+    "SIG-1 of a signal schema: $digest",
+    ({ schema, digest }) => {
+      const read = SignalSchema.decode(bytes(schema), hasher);
+      expect(hex(read.encode())).toBe(schema);
+      expect(hex(read.digest)).toBe(digest);
+    },
+  );
+
+  test.each<Record<"clusterId" | "operationId" | "request" | "effectId", string>>(vectors.signalEffect)(
+    "SIG-3 of a signal without a session: $effectId",
+    ({ clusterId, operationId, request, effectId }) => {
+      const reader = new ByteReader(bytes(request));
+      const content = {
+        entity: reader.text(),
+        signal: reader.text(),
+        weight: reader.f64(),
+        eventTimeMs: reader.u64(),
+      };
+      const propensity = reader.remaining === 0 ? {} : { propensity: reader.f64() };
+      const effects = new SignalEffects(hasher, bytes(clusterId));
+      expect(hex(effects.idOf(operationId, { ...content, ...propensity }))).toBe(effectId);
+    },
+  );
+
+  test.each<{ schema: string; records: string[]; digest: string }>(vectors.ledgerDigest)(
+    "SIG-2 REP-11 of a ledger: $digest",
+    ({ schema, records, digest }) => {
+      for (const order of [records, records.toReversed()]) {
+        const ledger = new SignalLedger({ hasher, schema: SignalSchema.decode(bytes(schema), hasher) });
+        for (const record of order) expect(ledger.apply(bytes(record))).not.toBe("malformed");
+        expect(hex(ledger.digest())).toBe(digest);
+      }
     },
   );
 
