@@ -1,13 +1,16 @@
 import type { Channel, Hasher } from "@tidemark/core";
 import { CoreError, formatLogId } from "@tidemark/core";
 import { restoreSnapshotBody, takeSnapshot } from "@tidemark/replication";
-import type { Replicated } from "@tidemark/replication";
+import type { Replicated, Replication } from "@tidemark/replication";
 import type { SessionFold } from "@tidemark/session";
 import { SignalError } from "@tidemark/signals";
 import { readCheckpoint, WalError, writeCheckpoint } from "@tidemark/wal";
 import type { Checkpoint, StoredCheckpoint, Vector, Wal, WalFs } from "@tidemark/wal";
 import { RegionError } from "./errors.ts";
 import type { RegionLogger } from "./options.ts";
+
+/** How many the log keeps, the newest. */
+const CHECKPOINTS_KEPT = 2;
 
 /** What {@link Checkpoints} work with. */
 export interface CheckpointsOptions {
@@ -27,6 +30,7 @@ export class Checkpoints {
   #stored: string = "";
   /** What the newest ones on disk cover that were read and verified, in this run. */
   #verified: Vector[] = [];
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -68,12 +72,17 @@ export class Checkpoints {
     const { fs, dir, hasher, wal, channels } = this.#options;
     const mark = this.#mark(vector);
     if (mark === this.#stored) return;
-    const snapshot = await takeSnapshot({ wal, vector, channels, membershipVersion });
-    const sequence = await writeCheckpoint(fs, dir, hasher, snapshot);
-    this.#stored = mark;
-    // Segments go by what was read back, not by what was meant to be written.
-    const read = await findCheckpoint(fs, dir, hasher, undefined);
-    if (read?.sequence === sequence) this.#verified = [...this.#verified, read.vector].slice(-2);
+    // The state of this moment, whatever is being written still.
+    const taken = takeSnapshot({ wal, vector, channels, membershipVersion });
+    const before = this.#writing;
+    this.#writing = Promise.all([taken, before.catch(() => undefined)]).then(async ([snapshot]) => {
+      const sequence = await writeCheckpoint(fs, dir, hasher, snapshot);
+      this.#stored = mark;
+      // Segments go by what was read back, not by what was meant to be written.
+      const read = await findCheckpoint(fs, dir, hasher, undefined);
+      if (read?.sequence === sequence) this.#verified = [...this.#verified, read.vector].slice(-2);
+    });
+    await this.#writing;
   }
 
   /** The older of the two newest checkpoints that were verified: a start never needs more of the logs than what is above. */
@@ -95,6 +104,14 @@ export class Checkpoints {
       `Cannot fold signals under this schema: ${formatLogId(trimmed.id)} is stored from LSN ${trimmed.first} only; open with the schema of before, or give changed signals a name of their own`,
       { cause },
     );
+  }
+
+  /** Writes as many as are kept: none that is older is left, nor what only it holds. */
+  async replace(replication: Pick<Replication, "vector" | "membership">): Promise<void> {
+    for (let written = 0; written < CHECKPOINTS_KEPT; written++) {
+      this.#stored = "";
+      await this.write(replication.vector(), replication.membership.version);
+    }
   }
 
   /** Whether every position is the end of a batch that is stored here: an older image of the logs has less. */

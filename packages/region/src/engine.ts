@@ -15,7 +15,7 @@ import type {
 } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
-import { SessionAdmission, SessionFold } from "@tidemark/session";
+import { erasureSession, SessionAdmission, SessionFold } from "@tidemark/session";
 import type { OpRequest, RequestOf, SessionChange } from "@tidemark/session";
 import { SignalEffects, SignalLedger } from "@tidemark/signals";
 import type { SignalContent } from "@tidemark/signals";
@@ -29,10 +29,14 @@ import { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { ColdFile } from "./cold-file.ts";
 import { RegionEmitter, replicationEvents } from "./diagnostics.ts";
+import { Erasures } from "./erasures.ts";
 import { RegionError } from "./errors.ts";
 import { handOver, unknownOf } from "./hand-over.ts";
 import type { RegionHealth } from "./health.ts";
 import { drawHealth } from "./health-view.ts";
+import { toHex } from "./hex.ts";
+import type { KeyFile } from "./key-file.ts";
+import { KeyStore } from "./key-store.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { drawMetrics } from "./metrics-view.ts";
 import { MembersKeeper } from "./members-keeper.ts";
@@ -46,6 +50,7 @@ import type { RegionOptions, RegionPlatform } from "./options.ts";
 import type {
   AckLevel,
   ChangesOptions,
+  EraseResult,
   CloseOptions,
   ForkOptions,
   ResumeOptions,
@@ -98,6 +103,8 @@ export interface StartHow {
   readonly checkpoint: Checkpoint | undefined;
   /** The version of the list with which this directory came to the cluster. */
   readonly joinedSince?: number;
+  /** The keys of users, where the cluster encrypts. */
+  readonly keys: KeyFile | undefined;
   /** What was promised to a proposal of another list in an earlier run. */
   readonly promised?: MembershipPromise;
   /** The list gives slots to other shards than the logs of the last run were written under. */
@@ -117,6 +124,9 @@ export interface Running {
   readonly schedule: CheckpointSchedule;
   readonly keeper: MembersKeeper;
   readonly slots: SlotMap;
+  /** Where the cluster encrypts. */
+  readonly keys: KeyStore | undefined;
+  readonly erasures: Erasures | undefined;
 }
 
 /** The inside of a region: everything the handles call. */
@@ -189,6 +199,9 @@ export class RegionEngine {
     const { schema } = options;
     const ledger = new SignalLedger({ hasher, schema });
     const { memoryBudgetBytes: budgetBytes = REGION_DEFAULTS.memoryBudgetBytes } = options;
+    const keys = how.keys === undefined ? undefined : this.#keyStore(how.keys, membership.seed, clusterId);
+    if (keys !== undefined && membership.regions.size > 1 && clusterKeys.length === 0)
+      throw new TypeError("A cluster that encrypts needs a clusterKey: the keys of users travel under it");
     const fold = new SessionFold({
       hasher,
       clusterId,
@@ -196,6 +209,11 @@ export class RegionEngine {
       ledger,
       unstableBytesMax: REGION_DEFAULTS.ticketBytesMax,
       ...(cold === undefined ? {} : { cold: { store: cold, budgetBytes } }),
+      ...(keys === undefined ? {} : { seals: keys.seals }),
+      erased: () => {
+        keys?.soil();
+        this.#running?.erasures?.changed();
+      },
     });
     fold.onChange((change) => {
       for (const listener of this.#listeners) this.#tell(listener, change);
@@ -209,6 +227,7 @@ export class RegionEngine {
       clock,
       self: id,
       shardOf: (session, user) => slots.shardOfSession(session, user),
+      ...(keys === undefined ? {} : { keys }),
     });
     const channels = new Map<Channel, Replicated>([
       ["sessions", bridge],
@@ -244,6 +263,7 @@ export class RegionEngine {
       channels: { sessions: bridge, signals: channels.get("signals") as Replicated },
       ...(schema === undefined ? {} : { schema: schema.digest }),
       relay: (records) => this.#relayed(bridge.relay(records)),
+      ...(keys === undefined || clusterKeys.length === 0 ? {} : { keys: () => keys.wrapped() }),
       ...(applied === undefined ? {} : { applied }),
       limits: replicationLimits(),
       timers: platform.timers,
@@ -286,7 +306,14 @@ export class RegionEngine {
       replication,
       shardOf: (entity) => slots.shardOfEntity(entity),
     });
+    const { logger } = options;
+    const erasures =
+      keys === undefined
+        ? undefined
+        : new Erasures({ keys, fold, replication, checkpoints, self: id, logger });
     this.#running = {
+      keys,
+      erasures,
       ledgers: [ledger],
       signals,
       replication,
@@ -489,6 +516,32 @@ export class RegionEngine {
     throw beginError(id, result);
   }
 
+  /** Destroys a user's keys, here and in every member. */
+  async eraseUser(user: string, options: WriteOptions): Promise<EraseResult> {
+    const { keys, erasures } = this.#writable();
+    if (keys === undefined || erasures === undefined) {
+      throw new RegionError(
+        "ENCRYPTION_OFF",
+        "Cannot erase a user: the cluster does not encrypt, so there is no key to destroy; encryption is chosen when a cluster is made",
+      );
+    }
+    const pseudonym = keys.seals.pseudonymOf(user);
+    const result = await this.write(erasureSession(pseudonym), { kind: "erase", user }, options);
+    await erasures.settled();
+    const report = erasures.of(toHex(pseudonym));
+    return result.outcome === "refused" || report === undefined ? result : { ...result, report };
+  }
+
+  #keyStore(file: KeyFile, seed: Uint8Array, clusterId: Uint8Array): KeyStore {
+    const { options, platform, clusterKeys } = this.parts;
+    const { fs, hasher, timers, randomBytes } = platform;
+    const closed = this.#closing.signal;
+    const { dir, logger } = options;
+    return new KeyStore(file, {
+      ...{ fs, dir, hasher, timers, randomBytes, seed, clusterId, clusterKeys, logger, closed },
+    });
+  }
+
   userOf(session: string): User {
     const user = this.fold.sessions.get(session)?.user?.id;
     if (user === undefined) throw absent(this.fold, session, `tell whose session ${session} is`);
@@ -621,6 +674,7 @@ export class RegionEngine {
       async () => (leave ? this.#leave(running?.replication, timeoutMs) : undefined),
       async () => running?.replication.close(),
       async () => this.#noting,
+      async () => running?.erasures?.settled(),
       async () => {
         // Without it the next start replays more; nothing is lost.
         if (running !== undefined) await this.#checkpoint(running);

@@ -35,6 +35,12 @@ export type RegionErrorCode =
   | "NOT_YET_VISIBLE"
   /** A cursor or ticket names a position that this cluster never wrote. */
   | "POSITION_UNKNOWN"
+  /** The cluster does not encrypt: there is no key to destroy. */
+  | "ENCRYPTION_OFF"
+  /** The cluster encrypts and this region was told that it does not, or the other way round. */
+  | "ENCRYPTION_MISMATCH"
+  /** What a member gave as the keys of users cannot be opened here. */
+  | "KEYS_REFUSED"
   /** What a cursor or ticket covers was lost with a disk and is nowhere: `missing` says from where to go on. */
   | "POSITION_LOST";
 

@@ -38,10 +38,14 @@ export function drawHealth({
     operations: counts?.duplicates ?? 0,
     frames: running?.replication.metrics().duplicatesHeld ?? 0,
   };
+  const unsaved = running?.keys?.problem;
+  const state = unsaved !== undefined && replication?.state === "ready" ? "degraded" : replication?.state;
+  const erasing = unsaved === undefined ? [] : [`Cannot write the keys of users: ${messageOf(unsaved)}`];
   return {
-    status: closed ? "closed" : (replication?.state ?? (problem === undefined ? "joining" : "degraded")),
+    status: closed ? "closed" : (state ?? (problem === undefined ? "joining" : "degraded")),
     reasons: [
       ...coldReasons(running),
+      ...erasing,
       ...(replication?.reasons ?? [
         problem === undefined ? "No member has told its cluster yet" : messageOf(problem),
         ...(transport.status.state === "ready"

@@ -90,7 +90,9 @@ export class MembersKeeper implements MembershipStore {
   async #take(replication: Replication, file: MembersFile): Promise<void> {
     const current = replication.membership;
     const { version, regions, removed, since, shards, router } = file;
-    const same = { ...file, seed: current.seed };
+    // The file says nothing of what was chosen when the cluster was made.
+    const { seed, encryption = false } = current;
+    const same = { ...file, seed, encryption };
     if (version === current.version && judgeMembership(current, same).kind === "same") return;
     const slots = router === undefined ? {} : { router };
     const next = nextMembership(current, { version, regions, shards, ...slots });

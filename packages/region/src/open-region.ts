@@ -14,6 +14,8 @@ import { RegionEngine } from "./engine.ts";
 import { RegionError } from "./errors.ts";
 import { loneTransport } from "./lone-transport.ts";
 import { readMembersFile, writeMembersFile } from "./members-file.ts";
+import { createKeys, fetchKeyFile, readKeyFile, writeKeyFile } from "./key-file.ts";
+import type { KeyFile } from "./key-file.ts";
 import { ALONE, ALONE_LIST, parseMembers } from "./members.ts";
 import { listToOpen, regionIds } from "./opening-list.ts";
 import type { Members } from "./members.ts";
@@ -107,6 +109,7 @@ export async function openRegion<Signal extends string = string>(
         joined: false,
         shards: 1,
         since: 0,
+        encryption: false,
       };
       file = { ...before, ...change };
       await writeRegionFile(fs, dir, file);
@@ -114,7 +117,10 @@ export async function openRegion<Signal extends string = string>(
     };
     if (file === undefined && founder) {
       const seed = platform.randomBytes(SEED_BYTES);
-      file = await note({ seed, joined: true, shards: options.shards ?? 1 });
+      const { shards = 1, encryption = false } = options;
+      // Before anything says that there are keys.
+      if (encryption) await createKeys(platform, dir);
+      file = await note({ seed, joined: true, shards, encryption });
     }
     const { clock, close } = await openRegionClock(fs, dir, id, platform.now);
     closeClock = close;
@@ -137,20 +143,22 @@ export async function openRegion<Signal extends string = string>(
     });
     if (file === undefined) {
       engine.joinWith(async (signal) => {
-        const membership = await findCluster(engine, members, signal);
-        const { seed, shards } = membership;
-        await note({ seed, shards });
+        const { membership, keys } = await findCluster(engine, members, signal);
+        const { seed, shards, encryption = false } = membership;
+        if (keys !== undefined) await writeKeyFile(fs, dir, hasher, keys);
+        await note({ seed, shards, encryption });
         await writeMembersFile(fs, dir, membership);
-        await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined });
+        await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined, keys });
       });
     } else {
       const stored = await readMembersFile(fs, dir);
-      const { seed, shards } = file;
+      const { seed, shards, encryption } = file;
       // A region that was alone is remembered as one that went: its logs stay its own.
       const half = stored === undefined ? file.since > 0 : stored.regions.get(ALONE) === 0;
       const alone = id !== 0 && (file.id !== id || half);
       const before = alone ? { ...ALONE_LIST, shards: stored?.shards ?? shards } : stored;
-      const membership = listToOpen({ file: before, option: members, seed, shards, dir, hasher, logger });
+      const option = members;
+      const membership = listToOpen({ file: before, option, seed, encryption, shards, dir, hasher, logger });
       // In this order: a crash between the two leaves a region that was alone, with its list of one.
       if (alone) file = await note({ name, id, since: membership.since?.get(id) ?? 0 });
       if (id !== 0 && (alone || membership.version !== stored?.version))
@@ -160,7 +168,7 @@ export async function openRegion<Signal extends string = string>(
       if (await finishInstall({ fs, dir, hasher }, wal))
         logger?.info({}, "Finished putting a member's snapshot in place");
       const checkpoint = await findCheckpoint(fs, dir, hasher, logger);
-      await engine.start(membership, {
+      const how = {
         bootstrap: file.joined,
         joining: !file.joined,
         checkpoint,
@@ -169,7 +177,17 @@ export async function openRegion<Signal extends string = string>(
         ...(stored?.promised === undefined || membership.version >= stored.promised.version
           ? {}
           : { promised: stored.promised }),
-      });
+      };
+      const keys = encryption ? await readKeyFile(fs, dir, hasher) : undefined;
+      if (!encryption || keys !== undefined) await engine.start(membership, { ...how, keys });
+      else if (membership.regions.size === 1) throw keysMissing(dir);
+      else {
+        engine.joinWith(async (signal) => {
+          const found = await askOn(engine, signal, (asking) => takeKeys(engine, membership, asking));
+          await writeKeyFile(fs, dir, hasher, found);
+          await engine.start(membership, { ...how, keys: found });
+        });
+      }
     }
     engine.opened();
     // The handle takes any name; its schema is the one of the options.
@@ -199,6 +217,8 @@ function identityOf(options: RegionOptions): Identity {
   }
   if (members.regions.size > 1 && options.transport === undefined)
     throw new TypeError("A region with members needs a transport");
+  if (members.regions.size > 1 && options.encryption === true && options.clusterKey === undefined)
+    throw new TypeError("encryption needs a clusterKey: the keys of users travel between members under it");
   return { name, id: regionId(id), members };
 }
 
@@ -213,7 +233,10 @@ async function readOwnFile(
   if (file === undefined) return undefined;
   // A region alone becomes the first of a cluster.
   const promoted = file.id === 0 && options.members !== undefined && options.bootstrap === true;
-  if (promoted || (file.name === name && file.id === id)) return file;
+  if (promoted || (file.name === name && file.id === id)) {
+    requireEncryption(options, file.encryption, dir);
+    return file;
+  }
   throw new RegionError(
     "REGION_FOREIGN_DIR",
     `Cannot open ${dir} as ${name} (${id}): it belongs to ${file.name} (${file.id}); ${
@@ -233,30 +256,80 @@ function requireShards({ shards }: RegionOptions, found: number, where: string):
   );
 }
 
-/** Asks for the cluster's seed until a member answers; ends when the region is closed. */
-async function findCluster(engine: RegionEngine, members: Members, signal: AbortSignal): Promise<Membership> {
-  const { parts } = engine;
-  const { options, platform, transport, id, clusterKeys } = parts;
+/** @throws RegionError `ENCRYPTION_MISMATCH`. */
+function requireEncryption({ encryption }: RegionOptions, found: boolean, what: string): void {
+  if (encryption === undefined || encryption === found) return;
+  throw new RegionError(
+    "ENCRYPTION_MISMATCH",
+    `Cannot open the region with encryption: ${encryption}: ${what} ${found ? "encrypts" : "does not encrypt"}, which was chosen when the cluster was made; leave encryption out`,
+  );
+}
+
+function keysMissing(dir: string): RegionError {
+  return new RegionError(
+    "REGION_DAMAGED",
+    `Cannot open ${dir}: it is encrypted, and the keys of its users are missing; restore ${dir}/keys`,
+  );
+}
+
+/** Learns the cluster and, where it encrypts, the keys of users. */
+async function findCluster(
+  engine: RegionEngine,
+  members: Members,
+  signal: AbortSignal,
+): Promise<{ readonly membership: Membership; readonly keys: KeyFile | undefined }> {
+  const { options, platform, transport, id, clusterKeys } = engine.parts;
+  return askOn(engine, signal, async (asking) => {
+    const membership = await joinCluster({
+      transport,
+      hasher: platform.hasher,
+      self: id,
+      members: { version: members.version, regions: regionIds(members) },
+      keys: clusterKeys,
+      acceptUnsigned: options.acceptUnsigned ?? false,
+      sendUnsigned: false,
+      randomBytes: platform.randomBytes,
+      timeoutMs: JOIN_TIMEOUT_MS,
+      signal: asking,
+    });
+    requireShards(options, membership.shards, "the cluster has");
+    requireEncryption(options, membership.encryption ?? false, "the cluster");
+    const keys = membership.encryption === true ? await takeKeys(engine, membership, asking) : undefined;
+    return { membership, keys };
+  });
+}
+
+/** Takes the keys of users from a member. */
+function takeKeys({ parts }: RegionEngine, membership: Membership, signal: AbortSignal): Promise<KeyFile> {
+  const { platform, transport, id, clusterKeys, options } = parts;
+  const { hasher, randomBytes } = platform;
+  return fetchKeyFile({
+    transport,
+    hasher,
+    self: id,
+    membership,
+    keys: clusterKeys,
+    acceptUnsigned: options.acceptUnsigned ?? false,
+    randomBytes,
+    timeoutMs: JOIN_TIMEOUT_MS,
+    signal,
+  });
+}
+
+/** Asks members until one answers; ends when the region is closed. */
+async function askOn<Answer>(
+  engine: RegionEngine,
+  signal: AbortSignal,
+  ask: (signal: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
+  const { platform, transport } = engine.parts;
   for (let pauseMs = JOIN_PAUSE_MS.min; ; pauseMs = Math.min(pauseMs * 2, JOIN_PAUSE_MS.max)) {
     signal.throwIfAborted();
     // A medium that changes may have lost the question, and may answer the next one.
     const changed = new AbortController();
     const stop = transport.onStatus(() => changed.abort(new Error("The medium has changed")));
     try {
-      const membership = await joinCluster({
-        transport,
-        hasher: platform.hasher,
-        self: id,
-        members: { version: members.version, regions: regionIds(members) },
-        keys: clusterKeys,
-        acceptUnsigned: options.acceptUnsigned ?? false,
-        sendUnsigned: false,
-        randomBytes: platform.randomBytes,
-        timeoutMs: JOIN_TIMEOUT_MS,
-        signal: AbortSignal.any([signal, changed.signal]),
-      });
-      requireShards(options, membership.shards, "the cluster has");
-      return membership;
+      return await ask(AbortSignal.any([signal, changed.signal]));
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof RegionError) engine.cannotJoin(error);

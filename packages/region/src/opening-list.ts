@@ -14,6 +14,8 @@ export interface OpeningList {
   /** The list of the options. */
   readonly option: Members;
   readonly seed: Uint8Array;
+  /** Whether the cluster encrypts. */
+  readonly encryption: boolean;
   /** Of a list that no file has yet. */
   readonly shards: number;
   readonly dir: string;
@@ -28,11 +30,11 @@ export interface OpeningList {
  * that does not follow.
  */
 export function listToOpen(from: OpeningList): Membership {
-  const { file, option, seed, shards, dir, hasher, logger } = from;
+  const { file, option, seed, encryption, shards, dir, hasher, logger } = from;
   const given = { version: option.version, regions: regionIds(option) };
-  if (file === undefined) return { ...given, seed, shards };
+  if (file === undefined) return { ...given, seed, encryption, shards };
   const { promised, ...kept } = file;
-  const held: Membership = { ...kept, seed };
+  const held: Membership = { ...kept, seed, encryption };
   const [here, there] = [formatMembership(held), formatMembership(given)];
   if (given.version > held.version) {
     const next = nextMembership(held, given);

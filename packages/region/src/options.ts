@@ -52,6 +52,13 @@ export interface RegionOptions<Signal extends string = string> {
    * and there is no ledger. Another one than the last time folds the logs anew. @defaultValue none
    */
   readonly schema?: SignalSchema<Signal>;
+  /**
+   * Whether what names or describes users is written under keys of theirs, so that a user can be erased. Chosen with
+   * `bootstrap` and for good; elsewhere it is only compared with what the cluster is. Members need a `clusterKey` then.
+   *
+   * @defaultValue false for a new cluster, else what the cluster is
+   */
+  readonly encryption?: boolean;
   /** A follower serves reads, refuses every write with `READ_ONLY`, and acknowledges like any member. @defaultValue "member" */
   readonly role?: "member" | "follower";
   /** 32 bytes that every member holds: frames, cursors and tickets are authenticated with it. */

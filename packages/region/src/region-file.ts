@@ -16,6 +16,8 @@ export interface RegionFile {
   readonly shards: number;
   /** The version of the list of members with which it came, or came back, to the cluster; 0 for the first. */
   readonly since: number;
+  /** Whether the cluster encrypts: chosen when it was made. */
+  readonly encryption: boolean;
 }
 
 const FILE = "region.json";
@@ -44,7 +46,8 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
     throw damaged(error);
   }
   if (typeof value !== "object" || value === null) throw damaged();
-  const { format, name, id, seed, joined = true, shards = 1, since = 0 } = value as Record<string, unknown>;
+  const fields = value as Record<string, unknown>;
+  const { format, name, id, seed, joined = true, shards = 1, since = 0, encryption = false } = fields;
   if (format !== 1 || typeof name !== "string" || typeof seed !== "string") throw damaged();
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0xffff) throw damaged();
   if (!/^[0-9a-f]{32}$/.test(seed)) throw damaged();
@@ -53,12 +56,13 @@ export async function readRegionFile(fs: WalFs, dir: string): Promise<RegionFile
     throw damaged();
   }
   if (typeof since !== "number" || !Number.isInteger(since) || since < 0) throw damaged();
-  return { name, id, seed: fromHex(seed), joined, shards, since };
+  if (typeof encryption !== "boolean") throw damaged();
+  return { name, id, seed: fromHex(seed), joined, shards, since, encryption };
 }
 
 /** Writes `region.json` atomically: whole or not at all, also across a crash. */
 export async function writeRegionFile(fs: WalFs, dir: string, file: RegionFile): Promise<void> {
-  const { name, id, joined, shards, since } = file;
+  const { name, id, joined, shards, since, encryption } = file;
   const fields = {
     format: 1,
     name,
@@ -67,6 +71,7 @@ export async function writeRegionFile(fs: WalFs, dir: string, file: RegionFile):
     joined,
     ...(shards === 1 ? {} : { shards }),
     ...(since === 0 ? {} : { since }),
+    ...(encryption ? { encryption } : {}),
   };
   await replaceFile(fs, dir, FILE, `${JSON.stringify(fields, null, 2)}\n`);
 }

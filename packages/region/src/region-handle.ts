@@ -6,7 +6,15 @@ import type { MembersOption, RegionMembers } from "./members.ts";
 import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { toHex } from "./hex.ts";
-import type { Certificate, CloseOptions, Region, ResumeOptions, Sessions, Users } from "./region.ts";
+import type {
+  Certificate,
+  ErasureReport,
+  CloseOptions,
+  Region,
+  ResumeOptions,
+  Sessions,
+  Users,
+} from "./region.ts";
 import type { RegionSignals } from "./region-signals.ts";
 import { SessionHandle } from "./session-handle.ts";
 import { SignalsHandle } from "./signals-handle.ts";
@@ -36,6 +44,7 @@ export class RegionHandle implements Region {
     this.users = {
       get: (user) => new UserHandle(engine, user),
       resume: async (user, options) => engine.resumeUser(user, options.ticket.toString(), options),
+      erase: async (user, options = {}) => engine.eraseUser(user, options),
     };
   }
 
@@ -69,6 +78,10 @@ export class RegionHandle implements Region {
 
   moveSlots(shards: number): Promise<void> {
     return this.#engine.moveSlots(shards);
+  }
+
+  erasures(): ErasureReport[] {
+    return this.#engine.running.erasures?.all() ?? [];
   }
 
   health(): RegionHealth {

@@ -210,6 +210,33 @@ export interface Users<Signal extends string = string> {
    * @throws RegionError `NOT_YET_VISIBLE`, `POSITION_UNKNOWN`. @throws SessionError `TICKET_*`.
    */
   resume(user: string, options: ResumeOptions & { readonly ticket: Ticket | string }): Promise<User<Signal>>;
+  /**
+   * Erases a user in every region: the keys of what they wrote so far are destroyed, and it folds to nothing but its
+   * part in the sums of all users. Resolves once that is done here; `ack: "all"` waits for every member. What is
+   * written for the user afterwards is under another key.
+   *
+   * @throws RegionError `ENCRYPTION_OFF` in a cluster that does not encrypt.
+   */
+  erase(user: string, options?: WriteOptions): Promise<EraseResult>;
+}
+
+/** What became of an erasure. */
+export interface EraseResult extends WriteResult {
+  /** How far it has come; absent if it was refused. */
+  readonly report?: ErasureReport;
+}
+
+/** How far an erasure has come. */
+export interface ErasureReport {
+  /** 32 hexadecimal digits that stand for the user: the same for ever, and without the cluster's seed nobody's name. */
+  readonly pseudonym: string;
+  /** Keys up to this generation are destroyed. */
+  readonly generation: number;
+  /**
+   * By name, whether it is done there: here, that no key and no checkpoint from before is on the disk; elsewhere, that
+   * the member has said that the keys are gone from its disk and its state.
+   */
+  readonly members: Readonly<Record<string, boolean>>;
 }
 
 /** One member of a cluster, opened in this process. */
@@ -250,6 +277,8 @@ export interface Region<Signal extends string = string> {
    * @throws RegionError `MEMBERSHIP_REFUSED` when another change of the list was quicker: try again.
    */
   moveSlots(shards: number): Promise<void>;
+  /** Everybody who was erased, by pseudonym, and where that is done; nobody in a cluster that does not encrypt. */
+  erasures(): ErasureReport[];
   health(): RegionHealth;
   /** Numbers, as plain data: positions a log, lag a member, counters since the start. Cheap: none grows with sessions. */
   metrics(): RegionMetrics;

@@ -20,7 +20,9 @@ export async function contentsOf(disk: WalFs): Promise<Record<string, string>> {
   const contents: Record<string, string> = {};
   for (const dir of DIRECTORIES) {
     for (const name of await disk.list(dir)) {
-      contents[`${dir}/${name}`] = Buffer.from((await disk.readFile(`${dir}/${name}`))!).toString("base64");
+      const bytes = await disk.readFile(`${dir}/${name}`);
+      // A temporary file may be gone by now.
+      if (bytes !== undefined) contents[`${dir}/${name}`] = Buffer.from(bytes).toString("base64");
     }
   }
   return contents;

@@ -74,6 +74,11 @@ export class Applier {
     this.stopped.delete(key);
   }
 
+  /** Whether a log waits for what has to be done before a batch: else what is durable is applied. */
+  get holds(): boolean {
+    return this.#behind.size > 0;
+  }
+
   /** Stops following all logs. */
   close(): void {
     for (const detach of this.#detach.values()) detach();

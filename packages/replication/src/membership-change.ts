@@ -59,7 +59,7 @@ export function nextMembership(current: Membership, change: MembershipChange): M
     removed.delete(id);
     if (!before.has(id)) since.set(id, version);
   }
-  const { seed, router } = current;
+  const { seed, router, encryption } = current;
   const { shards = current.shards } = change;
   if (!Number.isInteger(shards) || shards < 1 || shards > SLOT_COUNT)
     throw refused(`it has ${shards} shards: 1 to ${SLOT_COUNT} are possible`);
@@ -72,6 +72,7 @@ export function nextMembership(current: Membership, change: MembershipChange): M
     seed,
     shards,
     ...(spread === undefined ? {} : { router: spread }),
+    ...(encryption === true ? { encryption } : {}),
   };
   const verdict = judgeMembership(current, next);
   if (verdict.kind === "refused") throw refused(verdict.why);
@@ -81,6 +82,8 @@ export function nextMembership(current: Membership, change: MembershipChange): M
 /** Compares a list with the one in force. */
 export function judgeMembership(current: Membership, other: Membership): MembershipVerdict {
   if (!equalBytes(current.seed, other.seed)) return { kind: "refused", why: "it is of another cluster" };
+  if ((current.encryption ?? false) !== (other.encryption ?? false))
+    return { kind: "refused", why: "whether its cluster encrypts was chosen when that was made" };
   if (other.version < current.version) return { kind: "older" };
   if (other.version === current.version) {
     if (equalBytes(encodeMembership(current), encodeMembership(other))) return { kind: "same" };

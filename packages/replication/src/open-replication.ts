@@ -183,13 +183,14 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
         new WalShipper({ log, shipped, followers, link, timers, limits, logger, events, frameBytes }),
       );
     },
-    ...([...channels.values()].some(({ prepare }) => prepare !== undefined) && {
-      applied: async (log, lsn) => {
-        // A log that was stopped applies nothing more: its writers are told nothing worse than that it is durable.
-        const met = (): boolean => state.lsnOf(log) >= lsn || applier.stopped.has(formatLogId(log));
-        if (!met()) await waits.until(met, { timeoutMs: Number.POSITIVE_INFINITY });
-      },
-    }),
+    held: (log, lsn) => {
+      if (!applier.holds) return undefined;
+      // A log that was stopped applies nothing more: its writers are told nothing worse than that it is durable.
+      const met = (): boolean => state.lsnOf(log) >= lsn || applier.stopped.has(formatLogId(log));
+      return met()
+        ? undefined
+        : waits.until(met, { timeoutMs: Number.POSITIVE_INFINITY }).then(() => undefined);
+    },
     retired: (log) => {
       void shippers.get(formatLogId(log.id))?.close();
       shippers.delete(formatLogId(log.id));

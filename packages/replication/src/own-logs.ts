@@ -59,8 +59,8 @@ export interface OwnLogsOptions {
   readonly highestEpochAtPeers: () => number;
   /** A log begins to be written: follow it and ship it. `shipped` is what followers get by asking. */
   readonly opened: (log: Log, shipped: number) => Promise<void>;
-  /** Waits until a record is applied; left out where what is durable always is. */
-  readonly applied?: (log: LogId, lsn: number) => Promise<void>;
+  /** Waits until a record is applied; `undefined` where what is durable is. */
+  readonly held: (log: LogId, lsn: number) => Promise<void> | undefined;
   /** A log is written no more. */
   readonly retired: (log: Log) => void;
 }
@@ -138,9 +138,9 @@ export class OwnLogs {
       .then(
         (lsn) => {
           gate.leave();
-          const { applied } = this.#options;
-          if (applied !== undefined) return applied(id, lsn).then(() => ({ log: id, lsn }));
-          return log.durable.lsn >= lsn ? { log: id, lsn } : appliedLater(log, lsn);
+          const held = this.#options.held(id, lsn);
+          if (held !== undefined) return held.then(() => ({ log: id, lsn }));
+          return log.durable.lsn >= lsn ? { log: id, lsn } : this.#appliedLater(log, lsn);
         },
         (error: unknown) => {
           gate.leave();
@@ -153,6 +153,13 @@ export class OwnLogs {
           });
         },
       );
+  }
+
+  /** A weak durability resolves before the sync; what is not durable is not applied. */
+  async #appliedLater(log: Log, lsn: number): Promise<Appended> {
+    for await (const _ of log.read(lsn, { follow: true })) break;
+    await this.#options.held(log.id, lsn);
+    return { log: log.id, lsn };
   }
 
   /**
@@ -290,11 +297,6 @@ export class OwnLogs {
 }
 
 /** A weak durability resolves before the sync; what is not durable is not applied. */
-async function appliedLater(log: Log, lsn: number): Promise<Appended> {
-  for await (const _ of log.read(lsn, { follow: true })) break;
-  return { log: log.id, lsn };
-}
-
 function keyOf(channel: Channel, shard: ShardId): string {
   return `${channel} ${shard}`;
 }

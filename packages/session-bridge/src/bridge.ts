@@ -1,7 +1,7 @@
 import { CoreError, shardId, type HlcClock, type LogId, type RegionId, type ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { DigestObjectEntry, Frontier, Replicated, Replication, WalBatch } from "@tidemark/replication";
-import { decodeOp, FOLD_VERSION, OP_KIND_CODE, SessionError } from "@tidemark/session";
+import { decodeOp, erasedBy, FOLD_VERSION, OP_KIND_CODE, SessionError } from "@tidemark/session";
 import type {
   Admission,
   OpDraft,
@@ -28,6 +28,16 @@ export interface SessionBridgeOptions {
   readonly self: RegionId;
   /** The shard whose log an operation goes to, by its session and, once that is known, its user. @defaultValue always 0 */
   readonly shardOf?: (session: string, user: string | undefined) => ShardId;
+  /** The keys of users, in a cluster that encrypts. */
+  readonly keys?: BridgeKeys;
+}
+
+/** The keys of users, as far as a bridge needs them. */
+export interface BridgeKeys {
+  /** Destroys a user's keys up to a generation; what is folded under them is still read until it is erased. */
+  retire(pseudonym: Uint8Array, upTo: number): void;
+  /** Waits until what was destroyed is gone from the disk; `undefined` if it is. */
+  saved(): Promise<void> | undefined;
 }
 
 /** How a write is sent. */
@@ -77,6 +87,7 @@ export class SessionReplicationBridge implements Replicated {
   /** Sessions with a close or purge that waits to be folded. */
   readonly #ending: Set<string> = new Set();
   #replication: Replication | undefined;
+  readonly #keys: BridgeKeys | undefined;
 
   constructor(options: SessionBridgeOptions) {
     this.#fold = options.fold;
@@ -84,6 +95,7 @@ export class SessionReplicationBridge implements Replicated {
     this.#clock = options.clock;
     this.#self = options.self;
     this.#shardOf = options.shardOf ?? (() => shardId(0));
+    this.#keys = options.keys;
   }
 
   /** Gives the bridge its way to the logs; writes are possible from then on. */
@@ -92,10 +104,12 @@ export class SessionReplicationBridge implements Replicated {
   }
 
   /**
-   * A close or purge by another region waits until what is being written of its session is durable: this region must
+   * An erasure is applied, and acknowledged, once the keys are gone from the disk. A close or purge by another region waits until what is being written of its session is durable: this region must
    * not say that it knows it, and write something after that was accepted without knowing it.
    */
   prepare(batch: WalBatch): Promise<void> | undefined {
+    const saved = this.#keys === undefined ? undefined : destroyKeys(batch, this.#keys);
+    if (saved !== undefined) return saved;
     if (batch.log.region === this.#self || !this.#admission.writing) return undefined;
     for (const { type, body } of batch.records()) {
       const kind = type === RECORD_SESSION_OP ? endOf(body) : undefined;
@@ -330,6 +344,18 @@ function readOp(body: Uint8Array): OpView | undefined {
     if (error instanceof CoreError) return undefined;
     throw error;
   }
+}
+
+function destroyKeys(batch: WalBatch, keys: BridgeKeys): Promise<void> | undefined {
+  let erases = false;
+  for (const { type, body } of batch.records()) {
+    if (type !== RECORD_SESSION_OP || body[1] !== OP_KIND_CODE.erase) continue;
+    const erased = erasedBy(body);
+    if (erased === undefined) continue;
+    keys.retire(erased.pseudonym, erased.upTo);
+    erases = true;
+  }
+  return erases ? keys.saved() : undefined;
 }
 
 /** Ends the waiting for a promise, not what it stands for. */

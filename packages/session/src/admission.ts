@@ -15,11 +15,11 @@ import { formatEffectId } from "./effect-id.ts";
 import { SessionError, type SessionErrorCode } from "./errors.ts";
 import { IdempotencyStore } from "./idempotency-store.ts";
 import { formatLane, type RegionLane } from "./lane-id.ts";
-import { sameBytes } from "./lane.ts";
+import { type LaneState, sameBytes } from "./lane.ts";
 import { checkName, invalid, LANE_AHEAD_MAX } from "./limits.ts";
 import { contentOf } from "./op-content.ts";
 import { type DraftContent, type DraftDesk, OpDraft, type OpPlace } from "./op-draft.ts";
-import type { CloseClear, Op, Operation, SignalClear } from "./op.ts";
+import type { CloseClear, EraseClear, Op, Operation, SignalClear } from "./op.ts";
 import { forkContent } from "./fork-content.ts";
 import { beginsSession, CLOSE_ASKED, HIDE_OF, type OpKind } from "./op-kinds.ts";
 import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
@@ -27,6 +27,8 @@ import { decodeOp, type OpView } from "./op-view.ts";
 import type { PolicyGate } from "./policy-gate.ts";
 import { QueuedOps } from "./queued-ops.ts";
 import type { SessionFold } from "./session-fold.ts";
+import { ERASED_USERS_MAX } from "./user-keys.ts";
+import type { UserSeal, UserSeals } from "./user-seal.ts";
 
 /** Codes a write can be refused with; it changed nothing. */
 export type RefusalCode = Extract<
@@ -43,6 +45,7 @@ export type RefusalCode = Extract<
   | "LANE_AHEAD"
   | `POLICY_${string}`
   | "SIGNAL_UNKNOWN"
+  | "KEYS_FULL"
 >;
 
 /** What the admission says to a request. */
@@ -114,11 +117,23 @@ export class SessionAdmission<Outcome = unknown> {
     if (purged !== undefined) return purged;
     // A cold session comes back: its effects are with it.
     this.#fold.entryOf(session);
+    const user = this.#userOf(session, request);
+    const seal = this.#sealOf(request, user);
     const operation =
-      operationId === undefined ? undefined : this.#operationOf(session, request, operationId);
+      operationId === undefined ? undefined : this.#operationOf(session, request, operationId, seal);
     const known = operation === undefined ? undefined : this.#known(operation);
     if (known !== undefined && known !== "conflict") return known;
-    const refused = this.#refusal(session, request.kind, known === "conflict");
+    if (
+      known === "conflict" &&
+      operation !== undefined &&
+      this.#fold.seals !== undefined &&
+      user === undefined
+    )
+      return this.#duplicateOf(operation.tag);
+    const refused =
+      request.kind === "erase"
+        ? this.#eraseRefusal(known === "conflict")
+        : this.#refusal(session, request.kind, known === "conflict");
     if (refused !== undefined) return refused;
     const fork =
       request.kind === "fork" || request.kind === "merge" ? forkContent(this.#fold, request) : undefined;
@@ -136,8 +151,9 @@ export class SessionAdmission<Outcome = unknown> {
       session,
       request,
       operation,
-      user: fork?.content.sealed.user ?? this.#userOf(session, request),
+      user: fork?.content.sealed.user ?? user,
       fork: fork?.content,
+      seal,
       kind: request.kind,
     });
     return { type: "accepted", draft };
@@ -155,6 +171,8 @@ export class SessionAdmission<Outcome = unknown> {
     // A fork carries what a region vouches for.
     if (kind === undefined || kind === "fork" || kind === "merge" || op.userKey !== 0)
       throw invalid(`Cannot accept an operation of kind ${op.kindCode} here`);
+    if (this.#fold.seals !== undefined && kind !== "close")
+      throw invalid("A client cannot seal operations itself where users have keys: only members hold them");
     op.verify();
     if (kind === "purge" || (kind === "close" && (op.clear as CloseClear).reason !== CLOSE_ASKED))
       throw invalid(`Cannot accept a ${kind} that only the session's owner may write`);
@@ -207,18 +225,53 @@ export class SessionAdmission<Outcome = unknown> {
    */
   relay(bytes: Uint8Array): "known" | Uint8Array {
     const op = decodeOp(bytes);
-    if (op.kind !== undefined && op.userKey === 0) op.verify();
+    if (op.kind !== undefined && op.userKey === 0) {
+      op.verify();
+      if (this.#fold.erasing?.opens(op) === false)
+        throw new CoreError("DECODE_FAILED", "Cannot accept an operation in the plain: users have keys here");
+    }
     const tombstone = this.#fold.tombstones.get(op.session);
     if (tombstone?.kept === undefined && tombstone?.knows(op) === true) return "known";
     return this.#laneState(op)?.judge(op.seqno, this.#fold.ids.keyOf(op)) === "known" ? "known" : bytes;
   }
 
-  #operationOf(session: string, request: OpRequest, operationId: string): Operation {
+  #operationOf(
+    session: string,
+    request: OpRequest,
+    operationId: string,
+    seal: UserSeal | undefined,
+  ): Operation {
     checkName(operationId, "operationId");
     const writer = this.#writer.reset();
     writeRequest(writer, request);
     const { ids } = this.#fold;
-    return { tag: ids.operationTag(session, operationId), digest: ids.requestDigest(writer.view()) };
+    const digest = seal?.requestDigest(ids.clusterId, writer.view()) ?? ids.requestDigest(writer.view());
+    return { tag: ids.operationTag(session, operationId), digest };
+  }
+
+  /**
+   * The user's key, where users have keys. What names and describes nobody is under none: a close, and an erasure.
+   */
+  #sealOf({ kind }: OpRequest, user: string | undefined): UserSeal | undefined {
+    const { seals } = this.#fold;
+    if (kind === "erase" && seals === undefined)
+      throw invalid("Cannot erase a user: users have no keys here");
+    if (seals === undefined || user === undefined || kind === "close" || kind === "erase") return undefined;
+    const seal = seals.current(user);
+    if (seal === undefined) throw invalid("Cannot write for this user: they have no key left");
+    return seal;
+  }
+
+  /** Of a session whose user was erased only the tag still tells that an operation was applied. */
+  #duplicateOf(tag: Uint8Array): Admission<Outcome> {
+    return this.#duplicate(this.#fold.effects.findTag(tag) as number);
+  }
+
+  #eraseRefusal(conflict: boolean): Admission<Outcome> | undefined {
+    if (conflict)
+      return refuse("OPERATION_CONFLICT", "Cannot use one operationId for two different requests");
+    if ((this.#fold.seals?.keys.erasedCount ?? 0) < ERASED_USERS_MAX) return undefined;
+    return refuse("KEYS_FULL", `Cannot erase another user: the limit is ${ERASED_USERS_MAX}`);
   }
 
   #known(operation: Operation): Admission<Outcome> | "conflict" | undefined {
@@ -230,9 +283,12 @@ export class SessionAdmission<Outcome = unknown> {
     }
     const index = this.#find(operation);
     if (index === undefined || index === "conflict") return index;
+    return this.#duplicate(index);
+  }
+
+  #duplicate(index: number): Admission<Outcome> {
     const { lane, seqno } = this.#fold.effects.positionOf(index);
-    const state = this.#fold.lanes[lane];
-    if (state === undefined) return undefined;
+    const state = this.#fold.lanes[lane] as LaneState;
     const effectId = formatEffectId(this.#fold.effects.idOf(index));
     return { type: "duplicate", effectId, position: { session: state.session, lane: state.text, seqno } };
   }
@@ -304,6 +360,8 @@ export class SessionAdmission<Outcome = unknown> {
 
   #userOf(session: string, request: OpRequest): string | undefined {
     if ("user" in request && request.user !== undefined) return request.user;
+    if (request.kind === "fork") session = request.parent;
+    if (request.kind === "merge") session = request.parents[0];
     return this.#fold.sessions.get(session)?.start?.sealed.user ?? this.#queued.start(session)?.user;
   }
 
@@ -341,12 +399,22 @@ export class SessionAdmission<Outcome = unknown> {
     // One shape for all of them, because every later step reads these fields.
     const { kind, clear, sealed } = contentOf(
       request,
-      fork === undefined
-        ? { user, dots, schema: this.#fold.schema?.digest }
-        : { user, dots, schema: undefined, fork },
+      request.kind === "erase"
+        ? { user, dots, schema: undefined, erase: this.#erased(user) }
+        : fork === undefined
+          ? { user, dots, schema: this.#fold.schema?.digest }
+          : { user, dots, schema: undefined, fork },
     );
-    const op = { session, lane, seqno, stamp, userKey: 0, operation, kind, clear, sealed };
+    const userKey = draft.seal?.generation ?? 0;
+    const op = { session, lane, seqno, stamp, userKey, operation, kind, clear, sealed };
     return op as Op;
+  }
+
+  /** The keys of a user that exist now. */
+  #erased(user: string): EraseClear {
+    const seals = this.#fold.seals as UserSeals;
+    const pseudonym = seals.pseudonymOf(user);
+    return { pseudonym, upTo: seals.keys.generationOf(pseudonym) };
   }
 
   /** What an unhide has seen: the live dots folded, and those of hides in a batch before it. */

@@ -11,13 +11,13 @@ export const OPERATION_TAG_BYTES = 8;
 /** Computes the keys and ids of operations; one instance reuses its buffer, so results are copies. */
 export class EffectIds {
   readonly #hasher: Hasher;
-  readonly #clusterId: Uint8Array;
+  readonly clusterId: Uint8Array;
   readonly #writer: ByteWriter = new ByteWriter(1024);
 
   /** @param clusterId - 8 bytes. */
   constructor(hasher: Hasher, clusterId: Uint8Array) {
     this.#hasher = hasher;
-    this.#clusterId = clusterId;
+    this.clusterId = clusterId;
   }
 
   /**
@@ -45,7 +45,7 @@ export class EffectIds {
   /** The operation tag, 8 bytes: `tidemark 2026 operation-tag v1` over cluster id, session id, operationId. */
   operationTag(session: string, operationId: string): Uint8Array {
     const writer = this.#writer.reset();
-    field(writer, this.#clusterId);
+    field(writer, this.clusterId);
     textField(writer, session);
     textField(writer, operationId);
     return this.#hasher.digest(HASH_CONTEXTS.operationTag, writer.view(), OPERATION_TAG_BYTES);
@@ -54,7 +54,7 @@ export class EffectIds {
   /** The request digest, 8 bytes: `tidemark 2026 request v1` over cluster id and request bytes. */
   requestDigest(request: Uint8Array): Uint8Array {
     const writer = this.#writer.reset();
-    field(writer, this.#clusterId);
+    field(writer, this.clusterId);
     field(writer, request);
     return this.#hasher.digest(HASH_CONTEXTS.request, writer.view(), OPERATION_TAG_BYTES);
   }

@@ -30,6 +30,8 @@ export interface ListedEffect {
   readonly about?: string;
   /** An application's bytes. */
   readonly bytes?: Uint8Array;
+  /** The pseudonym of whose key it is under, if it is under one. */
+  owner?: string | undefined;
 }
 
 /**
@@ -47,6 +49,8 @@ export class EffectList {
   /** Ascending. */
   readonly effects: ListedEffect[] = [];
   #settledCount: number = 0;
+  /** Whose the effects are; each owner's are kept as if there were no others, for those may be erased. */
+  readonly #owners: Set<string | undefined> = new Set();
 
   constructor(kind: EffectList["kind"], name: string, keep: number) {
     this.kind = kind;
@@ -61,6 +65,7 @@ export class EffectList {
 
   add(effect: ListedEffect): void {
     this.#insert(effect);
+    this.#owners.add(effect.owner);
     if (effect.settled) {
       this.#settledCount += 1;
       this.#prune();
@@ -88,6 +93,31 @@ export class EffectList {
     this.#prune();
   }
 
+  /** Takes in an effect of a snapshot: what was forgotten before it was taken is not in it. */
+  restore(effect: ListedEffect): void {
+    this.#insert(effect);
+    this.#owners.add(effect.owner);
+    if (effect.settled) this.#settledCount += 1;
+  }
+
+  /** Says whose its effects are, in their order. */
+  own(owners: readonly string[]): void {
+    this.#owners.clear();
+    for (const [at, owner] of owners.entries()) {
+      (this.effects[at] as ListedEffect).owner = owner;
+      this.#owners.add(owner);
+    }
+  }
+
+  /** Forgets all of an owner's; returns whether anything is left. */
+  drop(owner: string): boolean {
+    const left = this.effects.filter((effect) => effect.owner !== owner);
+    this.effects.splice(0, this.effects.length, ...left);
+    this.#settledCount = left.filter(({ settled }) => settled).length;
+    this.#owners.delete(owner);
+    return left.length > 0;
+  }
+
   #insert(effect: ListedEffect): void {
     let at = this.effects.length;
     while (at > 0 && comparePositions((this.effects[at - 1] as ListedEffect).position, effect.position) > 0)
@@ -106,10 +136,26 @@ export class EffectList {
   #prune(): void {
     let excess = this.#settledCount - this.keep;
     if (excess <= 0) return;
+    if (this.#owners.size > 1) {
+      for (const owner of this.#owners) this.#pruneOwner(owner);
+      return;
+    }
     let at = 0;
     for (; excess > 0; at++) if ((this.effects[at] as ListedEffect).settled) excess -= 1;
     while (!(this.effects[at] as ListedEffect).settled) at += 1;
     this.effects.splice(0, at);
     this.#settledCount = this.keep;
+  }
+
+  #pruneOwner(owner: string | undefined): void {
+    let settled = 0;
+    for (let at = this.effects.length - 1; at >= 0; at--) {
+      const effect = this.effects[at] as ListedEffect;
+      if (effect.owner !== owner) continue;
+      if (settled === this.keep) {
+        this.effects.splice(at, 1);
+        if (effect.settled) this.#settledCount -= 1;
+      } else if (effect.settled) settled += 1;
+    }
   }
 }

@@ -119,6 +119,18 @@ export class EffectTable {
     return conflict ? "conflict" : undefined;
   }
 
+  /** An effect of a tag, whatever its digest; `undefined` if none is known. */
+  findTag(tag: Uint8Array): number | undefined {
+    const a = word(tag, 0);
+    const b = word(tag, 4);
+    const mask = this.#slots.length - 1;
+    for (let slot = a & mask; this.#slots[slot] !== EMPTY; slot = (slot + 1) & mask) {
+      const index = (this.#slots[slot] as number) - 1;
+      if (this.#words[index * 4] === a && this.#words[index * 4 + 1] === b) return index;
+    }
+    return undefined;
+  }
+
   /** The smallest position seen of an effect. */
   positionOf(index: number): EffectPosition {
     const tick = this.#ticks[index] as number;

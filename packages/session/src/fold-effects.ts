@@ -1,5 +1,7 @@
 import { compareBytes, effectKey, type HideKind, laterHlc } from "@tidemark/core";
 import { LazyMap } from "./lazy-map.ts";
+import { copySignals, ownSignal } from "./drop-owner.ts";
+import { hexOf } from "./hex.ts";
 import type { EffectList, ListedEffect, OpPosition } from "./effect-list.ts";
 import { carriedDigest, decodeCarried } from "./carried-state.ts";
 import { isFoldable, type OpView } from "./op-view.ts";
@@ -9,6 +11,7 @@ import type {
   AppClear,
   AppSealed,
   CloseClear,
+  EraseClear,
   ForkClear,
   ForkSealed,
   HideSealed,
@@ -42,6 +45,7 @@ const OUTLIVES: Readonly<Record<OpKind, boolean>> = {
   close: false,
   app: false,
   purge: false,
+  erase: true,
 };
 
 /** What each kind does to the state. */
@@ -54,6 +58,8 @@ export class FoldEffects {
 
   /** Whether this fold can make something of an operation; else it is kept whole. */
   folds(op: OpView): boolean {
+    const { erasing } = this.#fold;
+    if (erasing !== undefined ? !erasing.opens(op) : op.userKey !== 0) return false;
     const { kinds } = this.#fold;
     if (op.kind === undefined || !(kinds?.has(op.kind) ?? true) || !isFoldable(op)) return false;
     return op.kind !== "fork" && op.kind !== "merge" ? true : this.#fits(op.sealed as ForkSealed);
@@ -66,6 +72,7 @@ export class FoldEffects {
   fold(op: OpView, waiting: UnstableOp, position: OpPosition, isNew: boolean): void {
     const { session } = waiting;
     const { kind } = op;
+    waiting.owner = this.#fold.erasing?.ownerOf(op, session)?.pseudonym;
     if (session.purged && !OUTLIVES[kind ?? "start"]) return;
     switch (kind) {
       case "start":
@@ -74,6 +81,7 @@ export class FoldEffects {
           effect: waiting.effect,
           clear: op.clear as StartClear,
           sealed: op.sealed as StartSealed,
+          owner: waiting.owner,
         });
         return;
       case "fork":
@@ -86,11 +94,12 @@ export class FoldEffects {
           clear: { policy, policyVersion },
           sealed: { user, agent, metadata },
           carried: { parents, digest: digest.slice(), state: state.slice() },
+          owner: waiting.owner,
         });
         return;
       }
       case "signal":
-        if (isNew) this.#signal(session, op.clear as SignalClear);
+        if (isNew) this.#ownedSignal(session, op.clear as SignalClear, waiting.owner);
         return;
       case "prefer": {
         const { key, value } = op.sealed as PreferSealed;
@@ -135,6 +144,11 @@ export class FoldEffects {
       case "purge":
         this.#fold.purge(session);
         return;
+      case "erase": {
+        const { pseudonym, upTo } = op.clear as EraseClear;
+        this.#fold.erasing?.erase(hexOf(pseudonym), upTo, { log: waiting.log, lsn: waiting.lsn });
+        return;
+      }
       case undefined:
         return;
       default:
@@ -192,9 +206,17 @@ export class FoldEffects {
     if (session.idle.add({ key, stamp, latest }, active)) session.closes += 1;
   }
 
-  #signal(session: SessionEntry, { entity, signal, weight, eventTimeMs }: SignalClear): void {
-    let sums = session.signals.get(entity);
-    if (sums === undefined) session.signals.set(entity, (sums = new LazyMap()));
+  #ownedSignal(session: SessionEntry, signal: SignalClear, owner: string | undefined): void {
+    const others =
+      owner !== undefined && session.signalsOwner !== undefined && session.signalsOwner !== owner;
+    const before = others && session.signalsBy === undefined ? copySignals(session.signals) : session.signals;
+    this.#signal(session.signals, signal);
+    if (owner !== undefined) ownSignal(session, owner, before, (to) => this.#signal(to, signal));
+  }
+
+  #signal(signals: SessionEntry["signals"], { entity, signal, weight, eventTimeMs }: SignalClear): void {
+    let sums = signals.get(entity);
+    if (sums === undefined) signals.set(entity, (sums = new LazyMap()));
     let sum = sums.get(signal);
     if (sum === undefined) sums.set(signal, (sum = this.#fold.emptySums(signal)));
     sum.add(weight, eventTimeMs);
@@ -207,9 +229,9 @@ export class FoldEffects {
     isNew: boolean,
     value: Pick<ListedEffect, "text" | "about" | "bytes">,
   ): void {
-    const { effect } = waiting;
+    const { effect, owner } = waiting;
     if (effect >= 0) waiting.list = list;
-    if (isNew) list.add({ position, effect, settled: effect < 0, ...value });
+    if (isNew) list.add({ position, effect, settled: effect < 0, ...value, owner });
     else list.lower(effect, position);
   }
 

@@ -1,6 +1,8 @@
 import type { Hasher, LogId, SignalDecay } from "@tidemark/core";
+import type { Erasure } from "./erasure.ts";
 import type { OpKind } from "./op-kinds.ts";
 import type { ColdOptions } from "./session-table.ts";
+import type { UserSeals } from "./user-seal.ts";
 
 /** What a session needs to know of a signal schema; `SignalSchema` of `@tidemark/signals` is one. */
 export interface SignalRules {
@@ -30,6 +32,10 @@ export interface SessionFoldOptions {
   readonly halfLifeMs?: number;
   /** Bytes of one user's unstable operations kept for tickets. @defaultValue 65,536 */
   readonly unstableBytesMax?: number;
+  /** Opens what is under users' keys, in a cluster that encrypts. @defaultValue nothing is under any */
+  readonly seals?: UserSeals;
+  /** Called when a user was erased, or is erased up to a later generation. */
+  readonly erased?: (erasure: Erasure) => void;
   /** The kinds it folds: fewer make it behave as an older version, for tests of version skew. @defaultValue all */
   readonly kinds?: ReadonlySet<OpKind>;
   /** Where sessions go that nobody touches, once there are more than fit. @defaultValue all stay in memory */

@@ -109,6 +109,7 @@ export class FoldPurge {
       owner.hides.forget(kind, item, dot);
       this.#dropUser(owner);
     }
+    fold.erasing?.forget(session);
     fold.dropDigest(session);
   }
 

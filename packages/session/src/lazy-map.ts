@@ -68,8 +68,12 @@ export class LazyMap<Key, Value> implements ReadonlyMap<Key, Value> {
       return;
     }
     // By number, as a map does it: what is added meanwhile is met too.
-    for (let at = 0; at < (this.#few?.length ?? 0); at += 2)
-      yield [this.#few?.[at] as Key, this.#few?.[at + 1] as Value];
+    for (let at = 0; at < (this.#few?.length ?? 0);) {
+      const key = this.#few?.[at] as Key;
+      yield [key, this.#few?.[at + 1] as Value];
+      // What is deleted meanwhile makes room for the next.
+      if (this.#few?.[at] === key) at += 2;
+    }
   }
 
   [Symbol.iterator](): MapIterator<[Key, Value]> {

@@ -1,4 +1,4 @@
-import { formatLogId, type LogId } from "@tidemark/core";
+import { compareLogIds, formatLogId, type LogId } from "@tidemark/core";
 import { StabilityQueue } from "./unstable-op.ts";
 
 /** The logs a fold has heard of, numbered: state holds the number. */
@@ -28,6 +28,11 @@ export class LogTable {
   /** The number of a log, if anything of it was applied. */
   find(id: LogId): number | undefined {
     return this.#numbers.get(formatLogId(id));
+  }
+
+  /** Whether one log sorts before another, by their numbers. */
+  isBefore(a: number, b: number): boolean {
+    return compareLogIds(this.ids[a] as LogId, this.ids[b] as LogId) < 0;
   }
 
   /** Forgets every log. */

@@ -1,5 +1,5 @@
 import type { Hlc } from "@tidemark/core";
-import type { ForkClear, ForkSealed, OpContent, SignalSealed } from "./op.ts";
+import type { EraseClear, ForkClear, ForkSealed, OpContent, SignalSealed } from "./op.ts";
 import { CLOSE_ASKED } from "./op-kinds.ts";
 import type { OpRequest } from "./op-request.ts";
 
@@ -13,6 +13,8 @@ export interface FilledIn {
   readonly schema?: Uint8Array | undefined;
   /** What a fork or merge carries. */
   readonly fork?: ForkContent;
+  /** Whose keys an erasure destroys. */
+  readonly erase?: EraseClear;
 }
 
 /** The content of a fork or merge, as it was when it was accepted. */
@@ -82,6 +84,11 @@ export function contentOf(request: OpRequest, filledIn: FilledIn): OpContent {
     }
     case "purge":
       return { kind: "purge", clear: {}, sealed: {} };
+    case "erase": {
+      const { erase } = filledIn;
+      if (erase === undefined) throw new TypeError("An erasure needs to know whose keys it destroys");
+      return { kind: "erase", clear: erase, sealed: {} };
+    }
     case "app":
       return { kind: "app", clear: { namespace: request.namespace }, sealed: { bytes: request.bytes } };
     default:

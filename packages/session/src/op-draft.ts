@@ -6,6 +6,7 @@ import type { ForkContent } from "./op-content.ts";
 import type { Op, Operation } from "./op.ts";
 import type { OpRequest } from "./op-request.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
+import type { UserSeal } from "./user-seal.ts";
 
 /** The place of an operation in its session. */
 export interface OpPlace {
@@ -40,6 +41,8 @@ export class OpDraft<Outcome = unknown> {
   readonly user: string | undefined;
   /** What a fork or merge carries: as it was when it was accepted. */
   readonly fork: ForkContent | undefined;
+  /** What it is sealed with: the user's key as it was when it was accepted. */
+  readonly seal: UserSeal | undefined;
   readonly kind: string;
   /** The lane and number that a client chose. */
   readonly clientPlace: string | undefined;
@@ -59,6 +62,7 @@ export class OpDraft<Outcome = unknown> {
     this.operation = content.operation;
     this.user = content.user;
     this.fork = content.fork;
+    this.seal = content.seal;
     this.kind = content.kind;
     this.clientPlace = content.clientPlace;
     this.#sealed = content.sealed;
@@ -76,7 +80,7 @@ export class OpDraft<Outcome = unknown> {
       return;
     }
     const op = this.#desk.place(this, lane, tick);
-    encodeOp(writer, op);
+    encodeOp(writer, op, this.seal);
     this.#op = op;
     this.#effect = undefined;
     this.#desk.placed(this);
@@ -131,7 +135,7 @@ export class OpDraft<Outcome = unknown> {
     const folded = this.#desk.foldedKey(op);
     if (folded !== undefined) return folded;
     const writer = new ByteWriter(256);
-    encodeOp(writer, op);
+    encodeOp(writer, op, this.seal);
     return this.#desk.ids.keyOf(decodeOp(writer.view()));
   }
 
@@ -149,6 +153,7 @@ export interface DraftContent {
   readonly user?: string | undefined;
   readonly sealed?: OpView | undefined;
   readonly fork?: ForkContent | undefined;
+  readonly seal?: UserSeal | undefined;
   readonly kind: string;
   readonly clientPlace?: string | undefined;
 }

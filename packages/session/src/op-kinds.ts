@@ -43,7 +43,7 @@ export const OP_KIND_CODE: {
 };
 
 /** The kinds this version folds. */
-export type OpKind = Exclude<keyof typeof OP_KIND_CODE, "erase">;
+export type OpKind = keyof typeof OP_KIND_CODE;
 /** The kinds that begin a session: it has the user, policy and metadata they name. */
 export type BeginKind = "start" | "fork" | "merge";
 /** The kinds that lift a hide. */
@@ -77,6 +77,7 @@ const FOLDED: readonly (OpKind | undefined)[] = [
   "fork",
   "merge",
   "purge",
+  "erase",
 ];
 
 /** The kind of a number, or `undefined` if this version does not fold it. */
@@ -93,7 +94,7 @@ export const HIDE_OF: Readonly<Record<UnhideKind, HideKind>> = {
 
 /** The first fold version that knows a kind: an unhide or a purge waits until every member knows it. */
 export function foldVersionOf(kind: OpKind): number {
-  return kind === "fork" || kind === "merge" || kind === "purge" ? 2 : 1;
+  return kind === "fork" || kind === "merge" || kind === "purge" || kind === "erase" ? 2 : 1;
 }
 
 /** Whether a kind begins a session. */

@@ -15,9 +15,10 @@ import {
   SCHEMA_DIGEST_BYTES,
   TEXT_BYTES_MAX,
 } from "./limits.ts";
-import type { CloseClear, Op, OpContent, SignalSealed, StartClear, StartSealed } from "./op.ts";
+import type { CloseClear, EraseClear, Op, OpContent, SignalSealed, StartClear, StartSealed } from "./op.ts";
 import { CLOSE_IDLE, type OpKind } from "./op-kinds.ts";
 import { writeSignal } from "./signal-view.ts";
+import { GENERATION_MAX, PSEUDONYM_BYTES } from "./user-keys.ts";
 
 /**
  * Writes the clear part of an operation, without its length.
@@ -30,6 +31,7 @@ import { writeSignal } from "./signal-view.ts";
  * | unhide, unmute, unblock     | the dots observed, 16 bytes each, ascending, to the end                              |
  * | close                       | reason u8 (0: by agent or user, 1: idle, 2: its time was over), then nothing or, of an idle close, the latest stamp it had seen, 10 |
  * | app                         | namespace `text`                                                                     |
+ * | erase                       | pseudonym 16, generation u32 from 1: up to it                                        |
  * | any other                   | nothing                                                                              |
  */
 export function writeClear(writer: ByteWriter, op: Op): void {
@@ -59,6 +61,10 @@ export function writeClear(writer: ByteWriter, op: Op): void {
     case "app":
       writer.text(op.clear.namespace);
       return;
+    case "erase":
+      writer.raw(op.clear.pseudonym);
+      writer.u32(op.clear.upTo);
+      return;
     case "prefer":
     case "annotate":
     case "hide":
@@ -72,9 +78,12 @@ export function writeClear(writer: ByteWriter, op: Op): void {
   }
 }
 
-/** Whether an operation has a sealed part: only a bare signal, a close and a purge have none. */
+/** Kinds that have no sealed part; a bare signal has none either. */
+const UNSEALED: ReadonlySet<OpKind> = new Set<OpKind>(["close", "purge", "erase"]);
+
+/** Whether an operation has a sealed part. */
 export function hasSealed(op: OpContent): boolean {
-  if (op.kind !== "signal") return op.kind !== "close" && op.kind !== "purge";
+  if (op.kind !== "signal") return !UNSEALED.has(op.kind);
   return op.sealed.annotation !== undefined || op.sealed.propensity !== undefined;
 }
 
@@ -91,7 +100,7 @@ export function hasSealed(op: OpContent): boolean {
  * | hide, mute, block and their removals    | user `text`, item `text`                                                         |
  * | search                                  | query `text`                                                                     |
  * | app                                     | the bytes, to the end                                                            |
- * | close, purge                            | no sealed part                                                                   |
+ * | close, purge, erase                     | no sealed part                                                                   |
  */
 export function writeSealed(writer: ByteWriter, op: OpContent): void {
   switch (op.kind) {
@@ -132,6 +141,7 @@ export function writeSealed(writer: ByteWriter, op: OpContent): void {
       return;
     case "close":
     case "purge":
+    case "erase":
       return;
     default:
       op satisfies never;
@@ -157,6 +167,8 @@ export function readClear(reader: ByteReader, kind: Exclude<OpKind, "signal">): 
       return readClose(reader);
     case "app":
       return ended(reader, { namespace: name(reader) });
+    case "erase":
+      return readErase(reader);
     case "prefer":
     case "annotate":
     case "hide":
@@ -201,7 +213,8 @@ export function readSealed(reader: ByteReader, kind: OpKind): OpContent["sealed"
       return { bytes: reader.view(reader.remaining) };
     case "close":
     case "purge":
-      return reader.fail(`Cannot accept a ${kind} with a sealed part`);
+    case "erase":
+      return reader.fail(`Cannot accept a sealed part of kind ${kind}`);
     default:
       return kind satisfies never;
   }
@@ -233,6 +246,14 @@ function readSignalSealed(reader: ByteReader): SignalSealed {
   const propensity = reader.f64();
   if (!isPropensity(propensity)) reader.fail("Cannot accept the propensity", at);
   return ended(reader, annotation === "" ? { propensity } : { annotation, propensity });
+}
+
+function readErase(reader: ByteReader): EraseClear {
+  const pseudonym = reader.view(PSEUDONYM_BYTES);
+  const at = reader.offset;
+  const upTo = reader.u32();
+  if (upTo < 1 || upTo >= GENERATION_MAX) reader.fail(`Cannot accept the generation ${upTo}`, at);
+  return ended(reader, { pseudonym, upTo });
 }
 
 function readDots(reader: ByteReader): Uint8Array[] {

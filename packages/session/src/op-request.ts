@@ -68,6 +68,8 @@ export type OpRequest =
     }
   /** The owner's: the session is forgotten everywhere, but for a tombstone. */
   | { readonly kind: "purge" }
+  /** In the session of {@link erasureSession}, and in a cluster that encrypts. */
+  | { readonly kind: "erase"; readonly user: string }
   | { readonly kind: "app"; readonly namespace: string; readonly bytes: Uint8Array };
 
 /** The request of one kind. */
@@ -135,6 +137,9 @@ export function checkRequest(request: OpRequest): void {
     case "close":
     case "purge":
       return;
+    case "erase":
+      checkName(request.user, "user");
+      return;
     case "app":
       checkName(request.namespace, "namespace");
       checkBytes(request.bytes, "bytes", APP_BYTES_MAX);
@@ -159,7 +164,7 @@ export function checkRequest(request: OpRequest): void {
  * | annotate                    | text `text`, entity if present                                                  |
  * | hides and their removals    | item `text`, user if present: only one named by the caller                      |
  * | search                      | query `text`                                                                    |
- * | close, purge                | -                                                                               |
+ * | close, purge, erase         | - (whose keys an erasure destroys is told by its session)                       |
  * | app                         | namespace `text`, bytes `bytes`                                                 |
  */
 export function writeRequest(writer: ByteWriter, request: OpRequest): void {
@@ -212,6 +217,7 @@ export function writeRequest(writer: ByteWriter, request: OpRequest): void {
       return;
     case "close":
     case "purge":
+    case "erase":
       return;
     case "app":
       writer.text(request.namespace);

@@ -5,7 +5,7 @@ import { formatLane, type Lane } from "./lane-id.ts";
 import { NAME_BYTES_MAX, OP_BYTES_MAX } from "./limits.ts";
 import { LANE_TAG_CLIENT, LANE_TAG_REGION, PRODUCER_BYTES } from "./lane-bytes.ts";
 import { OP_FLAG_CLIENT_LANE, OP_FLAG_OPERATION, OP_FLAG_SEALED, OP_VERSION } from "./op-codec.ts";
-import type { OpContent, Operation } from "./op.ts";
+import type { EraseClear, OpContent, Operation } from "./op.ts";
 import { type OpKind, opKindOf } from "./op-kinds.ts";
 import { readClear, readSealed } from "./op-parts.ts";
 import { formatUuid, isUuid } from "./session-id-bytes.ts";
@@ -230,6 +230,11 @@ export class OpView {
       : this.bytes.subarray(sealedAt, sealedAt + PSEUDONYM_BYTES);
   }
 
+  /** Whether its sealed part is in the plain, or was opened. */
+  get readable(): boolean {
+    return this.userKey === 0 || this.#plain !== undefined;
+  }
+
   /** Opens a part under a user's key, which must be of that user and generation; returns whether it did. */
   unseal(seal: UserSeal): boolean {
     if (this.#plain !== undefined) return true;
@@ -272,7 +277,7 @@ export class OpView {
   #readSealed(): OpContent["sealed"] {
     const kind = this.#knownKind();
     if ((this.#flags & OP_FLAG_SEALED) === 0) {
-      if (kind === "signal" || kind === "close" || kind === "purge") return {};
+      if (kind === "signal" || kind === "close" || kind === "purge" || kind === "erase") return {};
       fail(`Cannot accept the kind ${kind} without a sealed part`, this.sealedAt);
     }
     if (this.userKey === 0) return readSealed(new ByteReader(this.bytes, this.sealedAt), kind);
@@ -305,9 +310,20 @@ export function decodeOp(bytes: Uint8Array): OpView {
   return new OpView(bytes);
 }
 
-/** Whether this version folds an operation: its kind is known, and its parts are in the plain and what they should be. */
+/** What an erasure says, whatever else its bytes are; `undefined` for anything else. */
+export function erasedBy(bytes: Uint8Array): EraseClear | undefined {
+  try {
+    const op = decodeOp(bytes);
+    return op.kind === "erase" && op.userKey === 0 ? (op.verify().clear as EraseClear) : undefined;
+  } catch (error) {
+    if (error instanceof CoreError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether this version folds an operation: its kind is known, and its parts can be read and are what they should be. */
 export function isFoldable(op: OpView): boolean {
-  if (op.kind === undefined || op.userKey !== 0) return false;
+  if (op.kind === undefined || !op.readable) return false;
   try {
     op.verify();
     return true;

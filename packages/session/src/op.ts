@@ -107,6 +107,14 @@ export interface AppSealed {
   readonly bytes: Uint8Array;
 }
 
+/** Whose keys are destroyed, and up to which generation. */
+export interface EraseClear {
+  /** 16 bytes. */
+  readonly pseudonym: Uint8Array;
+  /** u32, from 1. */
+  readonly upTo: number;
+}
+
 /** A part with nothing in it. */
 export type EmptyPart = Readonly<Record<never, never>>;
 
@@ -122,6 +130,7 @@ export type OpContent =
   | { readonly kind: "search"; readonly clear: EmptyPart; readonly sealed: SearchSealed }
   | { readonly kind: "close"; readonly clear: CloseClear; readonly sealed: EmptyPart }
   | { readonly kind: "purge"; readonly clear: EmptyPart; readonly sealed: EmptyPart }
+  | { readonly kind: "erase"; readonly clear: EraseClear; readonly sealed: EmptyPart }
   | { readonly kind: "app"; readonly clear: AppClear; readonly sealed: AppSealed };
 
 /** The content of one kind. */

@@ -37,6 +37,8 @@ export interface StartEffect {
   readonly clear: StartClear;
   readonly sealed: StartSealed;
   readonly carried?: Carried;
+  /** The pseudonym of whose key it is under, if it is under one. */
+  owner?: string | undefined;
 }
 
 /** A number of a lane that two operations claim. */
@@ -52,6 +54,9 @@ export interface RemovedDot {
   readonly item: string;
   readonly dot: string;
 }
+
+/** The order of lists in a snapshot. */
+export const LIST_ORDER: readonly EffectList["kind"][] = ["annotate", "search", "prefer", "app"];
 
 /** What the fold holds of one session: a function of the set of its operations. */
 export class SessionEntry implements DigestObject {
@@ -70,9 +75,14 @@ export class SessionEntry implements DigestObject {
   /** The head of the chain of its effects that have an operationId; -1 for none. */
   effects: number = -1;
   readonly removed: RemovedDot[] = [];
+  /** Pseudonyms of whom it holds something that is under their key. */
+  owners: string[] | undefined;
   effectCount: number = 0;
   maxStamp: Hlc = HLC_ZERO;
   readonly signals: LazyMap<string, LazyMap<string, SignalSums>> = new LazyMap();
+  /** Whose the signals are, where users have keys; of several owners each has their own as well. */
+  signalsOwner: string | undefined;
+  signalsBy: Map<string, LazyMap<string, LazyMap<string, SignalSums>>> | undefined;
   readonly hints: LazyMap<string, EffectList> = new LazyMap();
   annotations: EffectList | undefined;
   searches: EffectList | undefined;
@@ -111,6 +121,18 @@ export class SessionEntry implements DigestObject {
     return list;
   }
 
+  /** The starts in the order of their positions. */
+  startsInOrder(): StartEffect[] {
+    return this.starts.toSorted((a, b) => comparePositions(a.position, b.position));
+  }
+
+  /** Every list that exists, by kind and name. */
+  listsInOrder(): EffectList[] {
+    return [...this.lists()].sort(
+      (a, b) => LIST_ORDER.indexOf(a.kind) - LIST_ORDER.indexOf(b.kind) || compareUtf8(a.name, b.name),
+    );
+  }
+
   /** Every list that exists. */
   *lists(): Iterable<EffectList> {
     if (this.annotations !== undefined) yield this.annotations;
@@ -130,6 +152,8 @@ export class SessionEntry implements DigestObject {
     this.closes = 0;
     this.idle.open.length = 0;
     this.signals.clear();
+    this.signalsOwner = undefined;
+    this.signalsBy = undefined;
     this.hints.clear();
     this.annotations = undefined;
     this.searches = undefined;

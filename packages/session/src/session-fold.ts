@@ -19,6 +19,8 @@ import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
 import { FoldCold } from "./fold-cold.ts";
 import { FoldEffects } from "./fold-effects.ts";
+import type { Erasure } from "./erasure.ts";
+import { FoldErase } from "./fold-erase.ts";
 import { FoldPurge } from "./fold-purge.ts";
 import { refoldSession } from "./fold-refold.ts";
 import { FoldSettling } from "./fold-settling.ts";
@@ -40,6 +42,7 @@ import type { Tombstone } from "./tombstone.ts";
 import type { LogPlace, UnstableOp } from "./unstable-op.ts";
 import { type UnstableOps, unstableOpsOf } from "./unstable-ops.ts";
 import { UserEntry } from "./user-entry.ts";
+import type { UserSeals } from "./user-seal.ts";
 import { UserView } from "./user-view.ts";
 
 /** The first field of the state digest: what is new in the state shows in its objects. */
@@ -78,6 +81,10 @@ export class SessionFold {
   readonly counts: FoldCounts = noCounts();
   readonly purges: FoldPurge = new FoldPurge(this);
   readonly settling: FoldSettling = new FoldSettling(this);
+  /** Users' keys and erasures, in a cluster that encrypts. */
+  readonly erasing: FoldErase | undefined;
+  readonly seals: UserSeals | undefined;
+  readonly erased: ((erasure: Erasure) => void) | undefined;
   readonly hasher: Hasher;
   readonly #terms: StateTerms;
   readonly #fold: FoldEffects;
@@ -101,7 +108,11 @@ export class SessionFold {
     this.#terms = { foldVersion: DIGEST_VERSION, ...(schema === undefined ? {} : { schema: schema.digest }) };
     this.unstableBytesMax = unstableBytesMax;
     this.kinds = options.kinds;
-    this.sessions = new SessionTable(this.cold, options.cold);
+    this.erased = options.erased;
+    this.seals = options.seals;
+    this.erasing = options.seals === undefined ? undefined : new FoldErase(this, options.seals);
+    // What is erased has to be found, and nothing of it may be on a disk: where users have keys all stay in memory.
+    this.sessions = new SessionTable(this.cold, options.seals === undefined ? options.cold : undefined);
     this.#fold = new FoldEffects(this);
     this.#digest = new StateDigest(hasher, this.#terms);
   }
@@ -267,6 +278,7 @@ export class SessionFold {
     for (const tombstone of this.tombstones.values()) this.#digest.touch(tombstone);
     this.sessions.restAll();
     this.sessions.sweep();
+    for (const erasure of this.erasing?.erasures.values() ?? []) this.#digest.touch(erasure);
   }
 
   /** Folds what was kept whole and can be folded now; returns how many operations it was. */
@@ -377,7 +389,8 @@ export class SessionFold {
       this.counts.duplicates += 1;
     }
     if (isNew) this.#toLedger(op);
-    const folds = this.#fold.folds(op);
+    const erased = this.erasing?.isErased(op) === true;
+    const folds = !erased && this.#fold.folds(op);
     const active = activityOf(op);
     if (active !== undefined) session.closes -= session.idle.note(active);
     const waiting: UnstableOp = {
@@ -390,10 +403,12 @@ export class SessionFold {
       lsn,
       size: op.bytes.length,
       active,
-      bytes: op.bytes,
+      bytes: erased ? undefined : op.bytes,
       effect,
       list: undefined,
       hides: undefined,
+      owner: undefined,
+      erased,
       stable: false,
       twin: undefined,
     };
@@ -403,8 +418,9 @@ export class SessionFold {
     this.counts.unstable += 1;
     session.held.add(waiting, this.unstableBytesMax);
     if (folds) this.#fold.fold(op, waiting, position, isNew || this.unfolded.delete(effect));
-    else if (!session.purged || this.mayFold(op)) {
+    else if (!erased && (!session.purged || this.mayFold(op))) {
       if (isNew && effect >= 0) this.unfolded.add(effect);
+      this.erasing?.keep(op, session);
       session.unknown.set(hexOf(key), op.bytes.slice());
       this.counts.unknown += 1;
     }
@@ -471,6 +487,7 @@ export class SessionFold {
     this.cold.clear();
     this.purges.clear();
     this.effects.clear();
+    this.erasing?.clear();
     this.heldUnhides = [];
     this.unfolded.clear();
     Object.assign(this.counts, noCounts());

@@ -1,13 +1,12 @@
 import {
   type ByteReader,
   type ByteWriter,
-  compareUtf8,
   EFFECT_ID_BYTES,
   readHlc,
   SignalSums,
   writeHlc,
 } from "@tidemark/core";
-import { comparePositions, type EffectList, type OpPosition } from "./effect-list.ts";
+import { type EffectList, type OpPosition } from "./effect-list.ts";
 import { decodeCarried } from "./carried-state.ts";
 import { CARRIED_DIGEST_BYTES } from "./fork-parts.ts";
 import { SCHEMA_DIGEST_BYTES } from "./limits.ts";
@@ -17,13 +16,19 @@ import { LazyMap } from "./lazy-map.ts";
 import { formatLane } from "./lane-id.ts";
 import { decodeOp } from "./op-view.ts";
 import { at, readPositions, type SnapshotNumbers, writePositions } from "./snapshot-numbers.ts";
-import { ORIGIN_SCHEMA, SessionEntry, type StartEffect, writeSignals, writeStart } from "./session-entry.ts";
+import {
+  LIST_ORDER,
+  ORIGIN_SCHEMA,
+  SessionEntry,
+  type StartEffect,
+  writeSignals,
+  writeStart,
+} from "./session-entry.ts";
 import { sortedByText } from "./sorted.ts";
 import type { SessionFold } from "./session-fold.ts";
 
 /** What a byte of a session takes in memory, about. */
 const SNAPSHOT_GROWTH = 6;
-const LIST_KINDS: readonly EffectList["kind"][] = ["annotate", "search", "prefer", "app"];
 
 /**
  * Appends one session. A *position* is stamp 10, lane varint (its place in the session), seqno varint, key 16.
@@ -66,7 +71,7 @@ export function writeSession(writer: ByteWriter, session: SessionEntry, numbers:
     writer.raw(place.key);
   };
   const effect = (index: number): void => writer.varint(index < 0 ? 0 : numbers.effects[index]! + 1);
-  const starts = session.starts.toSorted((a, b) => comparePositions(a.position, b.position));
+  const starts = session.startsInOrder();
   writer.varint(starts.length);
   for (const start of starts) {
     position(start.position);
@@ -75,7 +80,7 @@ export function writeSession(writer: ByteWriter, session: SessionEntry, numbers:
     if (start.carried !== undefined) writer.prefixed(start.carried.state);
   }
   writeSignals(writer, session.signals);
-  const lists = [...session.lists()].sort((a, b) => listRank(a) - listRank(b) || compareUtf8(a.name, b.name));
+  const lists = session.listsInOrder();
   writer.varint(lists.length);
   for (const list of lists) {
     writer.u8(listRank(list));
@@ -167,14 +172,14 @@ export function readSessionBody(
   }
   readSignals(reader, session, fold);
   for (let left = reader.count(3); left > 0; left--) {
-    const kind = LIST_KINDS[reader.u8() - 1];
+    const kind = LIST_ORDER[reader.u8() - 1];
     if (kind === undefined) return reader.fail("Cannot read an unknown list");
     const list = session.list(kind, reader.text());
     for (let effects = reader.count(EFFECT_ID_BYTES + 15); effects > 0; effects--) {
       const place = position();
       const index = effect();
       const flags = reader.u8();
-      list.add({
+      list.restore({
         position: place,
         effect: index,
         settled: (flags & 1) !== 0,
@@ -238,5 +243,5 @@ function readSignals(reader: ByteReader, session: SessionEntry, fold: SessionFol
 }
 
 function listRank(list: EffectList): number {
-  return LIST_KINDS.indexOf(list.kind) + 1;
+  return LIST_ORDER.indexOf(list.kind) + 1;
 }

@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter, compareBytes, EFFECT_ID_BYTES, readHlc, writeHl
 import { activityOf } from "./idle-close.ts";
 import { decodeOp } from "./op-view.ts";
 import type { SessionFold } from "./session-fold.ts";
+import { readErasures, writeErasures } from "./snapshot-erasures.ts";
 import type { SnapshotSession } from "./snapshot-sessions.ts";
 import { at } from "./snapshot-numbers.ts";
 import { sortedByText } from "./sorted.ts";
@@ -31,10 +32,12 @@ interface Section {
  * | -----: | :--------- | :-------------------------------------------------------------------------------------------- |
  * |      1 | activity   | varint count of unstable operations whose bytes are not told, and that are no close or purge: unstable varint, stamp 10; varint count of sessions: session varint, stamp 10 of the latest stable activity, varint count of idle closes in force: key 16, stamp 10, stamp seen 10 |
  * |      3 | tombstones | varint: effects folded in all; varint count, ascending by id: id `text`, flags u8 (1: its session is in the list, 2: the purge is stable), and if it is: user varint (from 1, 0 none); else `bytes`: of each lane, ascending by text form: lane bytes `bytes`, high-water mark varint, varint count of ranges: from, to varint |
+ * |      5 | erasures   | {@link writeErasures}                                                                         |
  */
 const SECTIONS: readonly Section[] = [
   { number: 1, write: writeActivity, read: readActivity },
   { number: 3, write: writeTombstones, read: readTombstones },
+  { number: 5, write: writeErasures, read: readErasures },
 ];
 
 /** Every section that has something to say, with its number. */

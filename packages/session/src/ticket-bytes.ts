@@ -16,6 +16,7 @@ export class TicketBytes {
 
   /** Holds an operation, and drops its bytes if there are too many. */
   add(op: UnstableOp, bytesMax: number): void {
+    if (op.erased === true) return;
     (this.#ops ??= new Set()).add(op);
     if (op.bytes === undefined || this.bytes + op.size > bytesMax) {
       op.bytes = undefined;
@@ -26,6 +27,7 @@ export class TicketBytes {
   }
 
   remove(op: UnstableOp): void {
+    if (op.erased === true) return;
     this.#ops?.delete(op);
     if (this.#ops?.size === 0) this.#ops = undefined;
     if (op.bytes === undefined) this.missing -= 1;

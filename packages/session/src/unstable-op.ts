@@ -29,6 +29,10 @@ export interface UnstableOp {
   list: EffectList | undefined;
   /** Whose hides it speaks of. */
   hides: UserEntry | undefined;
+  /** The pseudonym (hexadecimal) of whose key it is under; `undefined` for none, or one that does not open it. */
+  owner?: string | undefined;
+  /** It is under a key that was erased: nothing is left of it but its number. */
+  erased?: boolean;
   stable: boolean;
   /** Another operation of the same number. */
   twin: UnstableOp | undefined;

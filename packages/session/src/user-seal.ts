@@ -75,6 +75,8 @@ export interface UserSealsOptions {
   readonly keys: UserKeys;
   /** @defaultValue {@link nobleSealer} */
   readonly sealer?: Sealer;
+  /** Called when keys were destroyed. */
+  readonly erased?: () => void;
 }
 
 /** The seals of all users: what an encrypted cluster writes and reads sealed parts with. */
@@ -83,13 +85,17 @@ export class UserSeals {
   readonly #hasher: Hasher;
   readonly #sealer: Sealer;
   readonly #pseudonymKey: Uint8Array;
+  readonly #onErase: (() => void) | undefined;
   readonly #seals: Map<string, UserSeal> = new Map();
+  /** Seals whose keys are gone already, while what they have sealed is not. */
+  readonly #retiring: Map<string, UserSeal> = new Map();
 
   constructor(options: UserSealsOptions) {
     const { hasher, seed, keys, sealer = nobleSealer } = options;
     this.keys = keys;
     this.#hasher = hasher;
     this.#sealer = sealer;
+    this.#onErase = options.erased;
     this.#pseudonymKey = hasher.digest(HASH_CONTEXTS.userPseudonym, preimage([seed]));
   }
 
@@ -110,20 +116,20 @@ export class UserSeals {
   /** The seal of a generation, unless it was erased or cannot be. */
   find(pseudonym: Uint8Array, generation: number): UserSeal | undefined {
     const name = hexOf(pseudonym);
+    const retiring = this.#retiring.get(name);
+    if (retiring?.generation === generation) return retiring;
     const known = this.#seals.get(name);
     if (known?.generation === generation) return known;
     const secret = this.keys.secretOf(pseudonym, generation);
     if (secret === undefined) return undefined;
-    const { seals, made } = {
-      seals: this.#seals,
-      made: new UserSeal({
-        hasher: this.#hasher,
-        sealer: this.#sealer,
-        pseudonym: pseudonym.slice(),
-        generation,
-        secret,
-      }),
-    };
+    const seals = this.#seals;
+    const made = new UserSeal({
+      hasher: this.#hasher,
+      sealer: this.#sealer,
+      pseudonym: pseudonym.slice(),
+      generation,
+      secret,
+    });
     secret.fill(0);
     seals.delete(name);
     if (seals.size >= SEALS_KEPT) seals.delete(seals.keys().next().value as string);
@@ -131,10 +137,22 @@ export class UserSeals {
     return made;
   }
 
+  /**
+   * Destroys a user's keys up to a generation, all but one seal that still reads what is about to be erased: so that
+   * the keys can be gone from the disk before that is told.
+   */
+  retire(pseudonym: Uint8Array, upTo: number): void {
+    const first = this.keys.generationOf(pseudonym);
+    const seal = upTo < first ? undefined : this.find(pseudonym, first);
+    if (this.erase(pseudonym, upTo) && seal !== undefined) this.#retiring.set(hexOf(pseudonym), seal);
+  }
+
   /** Destroys a user's keys up to a generation; returns whether any was left. */
   erase(pseudonym: Uint8Array, upTo: number): boolean {
+    this.#retiring.delete(hexOf(pseudonym));
     if (!this.keys.erase(pseudonym, upTo)) return false;
     this.#seals.delete(hexOf(pseudonym));
+    this.#onErase?.();
     return true;
   }
 }
@@ -152,4 +170,9 @@ export function associatedData(session: string, lane: Uint8Array, seqno: number,
   writer.u32(1);
   writer.u8(kind);
   return writer.take();
+}
+
+/** The session that erasures of a user are numbered in: of its own, and it names nobody. */
+export function erasureSession(pseudonym: Uint8Array): string {
+  return `erase.${hexOf(pseudonym)}`;
 }

@@ -14,7 +14,7 @@ import {
   TEXT_BYTES_MAX,
 } from "../src/index.ts";
 import { hex, opBytes } from "./history.ts";
-import { FORK_SAMPLES, PURGE_SAMPLES, SAMPLES } from "./ops.ts";
+import { ERASE_SAMPLES, FORK_SAMPLES, PURGE_SAMPLES, SAMPLES } from "./ops.ts";
 
 /** One file for the kinds of each fold version. */
 const GOLDEN: Record<string, string> = {};
@@ -42,7 +42,12 @@ function plain(part: object): object {
   return "metadata" in part ? { ...part, metadata: { ...(part.metadata as object) } } : { ...part };
 }
 
-for (const [name, op] of Object.entries({ ...SAMPLES, ...FORK_SAMPLES, ...PURGE_SAMPLES })) {
+for (const [name, op] of Object.entries({
+  ...SAMPLES,
+  ...FORK_SAMPLES,
+  ...PURGE_SAMPLES,
+  ...ERASE_SAMPLES,
+})) {
   test(`CORE-13 golden bytes of ${name}`, () => {
     expect(hex(opBytes(op))).toBe(GOLDEN[name]);
     expect(read(Uint8Array.from(Buffer.from(GOLDEN[name]!, "hex")))).toEqual(op);
@@ -53,7 +58,9 @@ test("every kind has golden bytes, and no number is used twice", () => {
   const codes = Object.values(OP_KIND_CODE);
   expect(new Set(codes).size).toBe(codes.length);
   const kinds = new Set(
-    Object.values({ ...SAMPLES, ...FORK_SAMPLES, ...PURGE_SAMPLES }).map(({ kind }) => kind),
+    Object.values({ ...SAMPLES, ...FORK_SAMPLES, ...PURGE_SAMPLES, ...ERASE_SAMPLES }).map(
+      ({ kind }) => kind,
+    ),
   );
   for (const code of codes) if (opKindOf(code) !== undefined) expect(kinds).toContain(opKindOf(code));
 });

@@ -88,6 +88,18 @@ export const SAMPLES: Readonly<Record<string, Op>> = {
   },
 };
 
+/** What destroys a user's keys. */
+export const ERASE_SAMPLES: Readonly<Record<string, Op>> = {
+  erase: {
+    ...header,
+    operation,
+    session: "erase.000102030405060708090a0b0c0d0e0f",
+    kind: "erase",
+    clear: { pseudonym: Uint8Array.from({ length: 16 }, (_, at) => at), upTo: 3 },
+    sealed: {},
+  },
+};
+
 /** What the owner of a session writes. */
 export const PURGE_SAMPLES: Readonly<Record<string, Op>> = {
   "close for idleness": {

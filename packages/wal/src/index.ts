@@ -30,7 +30,7 @@ export { directorySource, dumpLog, type BatchSource, type DumpedRecord, type Dum
 export type { Durability } from "./durability.ts";
 export * from "./epoch-open.ts";
 export * from "./errors.ts";
-export type { WalFile, WalFileMode, WalFs, WalLock } from "./file-system.ts";
+export { replaceFile, type WalFile, type WalFileMode, type WalFs, type WalLock } from "./file-system.ts";
 export * from "./inspect.ts";
 export type { LogSegment, RepairOptions, RetentionResult } from "./log-keeping.ts";
 export type { RepairFetch, RepairResult } from "./log-repair.ts";
