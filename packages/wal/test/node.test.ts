@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { logId, nobleHasher } from "@tidemark/core";
-import { openWal, type Wal } from "@tidemark/wal";
+import { inspectDirectory, openWal, repairDirectory, verifyDirectory, type Wal } from "@tidemark/wal";
 import { nodeFs, nodeTimers } from "@tidemark/wal/node";
 import { expect, onTestFinished, test } from "vitest";
 import { OWN, bodies, body, own } from "./support.ts";
@@ -50,7 +50,7 @@ test("WAL-2 a small log takes little room", async () => {
   await wal.close();
 });
 
-test("scenario 11, WAL-9: a second process is refused and told who holds the log; a killed holder frees it", async () => {
+test("scenario 11, WAL-9: a second process is refused and told who holds the log; a killed holder frees it; tools name it too (WAL-16)", async () => {
   const dir = folder();
   const wal = await open(dir);
   await expect(open(dir)).rejects.toMatchObject({ code: "WAL_LOCKED", holder: `process ${process.pid}` });
@@ -63,10 +63,62 @@ test("scenario 11, WAL-9: a second process is refused and told who holds the log
   });
   await new Promise((resolve) => child.stdout.once("data", resolve));
   await expect(open(dir)).rejects.toMatchObject({ code: "WAL_LOCKED", holder: `process ${child.pid}` });
+  const options = { hasher: nobleHasher };
+  expect((await inspectDirectory(nodeFs(), dir, options)).holder).toBe(`process ${child.pid}`);
+  expect(await verifyDirectory(nodeFs(), dir, options)).toMatchObject({
+    holder: `process ${child.pid}`,
+    openable: true,
+  });
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
   await gone;
   const again = await open(dir);
   expect(await bodies(own(again))).toEqual(["from the other process"]);
   await again.close();
+});
+
+test("WAL-16 the tools on a real disk: missing, a file, empty, foreign, sound and torn, and nothing is changed by looking", async () => {
+  const dir = folder();
+  const options = { hasher: nobleHasher };
+  const state = async (path: string): Promise<string> =>
+    (await verifyDirectory(nodeFs(), path, options)).state;
+  expect([await state(join(dir, "nowhere")), await state(dir)]).toEqual(["missing", "empty"]);
+  mkdirSync(join(dir, "theirs", "folder"), { recursive: true });
+  writeFileSync(join(dir, "theirs", "notes"), "x");
+  expect([await state(join(dir, "theirs")), await state(join(dir, "theirs", "notes"))]).toEqual([
+    "foreign",
+    "file",
+  ]);
+
+  const path = join(dir, "wal");
+  const wal = await open(path);
+  const log = await wal.createLog(OWN);
+  for (let round = 0; round < 60; round++) await log.append(2, new Uint8Array(3000).fill(round));
+  await wal.retain([{ log: OWN, lsn: 30 }]);
+  const { first } = log;
+  expect(first).toBeGreaterThan(1);
+  await wal.close();
+  expect(await verifyDirectory(nodeFs(), path, options)).toMatchObject({
+    holder: undefined,
+    openable: true,
+    findings: [],
+    logs: [{ first, last: 60 }],
+  });
+  const segments = join(path, "sessions");
+  const last = join(
+    segments,
+    readdirSync(segments)
+      .filter((name) => name.endsWith(".wal"))
+      .toSorted()
+      .at(-1) ?? "",
+  );
+  const bytes = readFileSync(last);
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  writeFileSync(last, Buffer.concat([bytes.subarray(0, end), Buffer.from("TMWL\0 torn")]));
+  const torn = readFileSync(last);
+  const dry = await repairDirectory(nodeFs(), path, { ...options, dryRun: true });
+  expect(dry.actions).toMatchObject([{ kind: "cut", offset: end, bytes: 10 }]);
+  expect(readFileSync(last)).toEqual(torn);
+  expect((await repairDirectory(nodeFs(), path, options)).remaining).toEqual([]);
+  expect(statSync(last).size).toBe(end);
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { nobleHasher } from "@tidemark/core";
 import {
   directorySource,
@@ -124,6 +125,28 @@ test("WAL-16 repair touches nothing that is missing, foreign, locked, newer, or 
   expect(refused).toMatchObject({ changed: false, actions: [] });
   expect(refused.remaining.map(({ kind }) => kind)).toContain("newer-version");
   expect(await image(newer.fs)).toEqual(kept);
+});
+
+test("WAL-3, WAL-16 the single-node layout is verified and repaired under its own names", async () => {
+  const golden = new Uint8Array(readFileSync(new URL("golden/v1-two-batches.wal", import.meta.url)));
+  const path = "wal/sessions/wal-00000000000000000001.wal";
+  const [fs, copy] = [memoryFs(), memoryFs()];
+  for (const disk of [fs, copy]) {
+    await (await open(disk)).close();
+    await plant(disk, path, golden);
+    // Opened once, so that the watermark covers it.
+    await (await open(disk)).close();
+  }
+  expect((await verifyDirectory(fs, "wal", { hasher })).logs).toMatchObject([
+    { id: { region: 0, shard: 0, epoch: 0 }, first: 1, verdict: "sound" },
+  ]);
+  fs.flipBit(path, 70, 1);
+  expect((await verifyDirectory(fs, "wal", { hasher })).findings).toMatchObject([
+    { kind: "corruption", from: 1 },
+  ]);
+  const fetch = directorySource(copy, "wal", { hasher });
+  expect(await repairDirectory(fs, "wal", { hasher, fetch })).toMatchObject({ remaining: [], failures: [] });
+  expect((await fs.readFile(path))?.subarray(0, golden.length)).toEqual(golden);
 });
 
 test("WAL-16 repair writes a lost watermark anew and says that every epoch has ended", async () => {
