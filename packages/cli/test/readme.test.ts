@@ -59,3 +59,40 @@ test.each(documented.map(({ command, shape }) => [command, shape] as const))(
     expect(differences(JSON.parse(stdout), shape, "")).toEqual([]);
   },
 );
+
+/** Commands of the shell examples of a page; `# N` behind one is the exit code it says it has. */
+function shellExamples(page: string): { line: string; code: number }[] {
+  const text = readFileSync(new URL(`../../../${page}`, import.meta.url), "utf8");
+  return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+    block!
+      .split("\n")
+      .filter((line) => line.startsWith("tidemark "))
+      .map((line) => ({ line: line.replace(/ # \d+$/, ""), code: Number(/ # (\d+)$/.exec(line)?.[1] ?? 0) })),
+  );
+}
+
+test.each(["packages/cli/README.md", "docs/operate.md"])(
+  "CLI-2 the commands of %s work, in its order",
+  async (page) => {
+    using place = new Place();
+    for (const name of ["us-east", "eu-west"]) await makeMember(place.path("data", name));
+    const examples = shellExamples(page);
+    expect(examples.length).toBeGreaterThan(5);
+    for (const { line, code } of examples) {
+      const ran = await cli(line.split(" ").slice(1), { cwd: place.dir });
+      expect({ line, code: ran.code, stderr: ran.code === 0 ? "" : ran.stderr }).toEqual({
+        line,
+        code,
+        stderr: "",
+      });
+      expect(ran.stdout.length + ran.stderr.length, line).toBeGreaterThan(0);
+    }
+  },
+);
+
+test("RGN-2 the page on operating has every alert rule, and no other", () => {
+  const page = readFileSync(new URL("../../../docs/operate.md", import.meta.url), "utf8");
+  const rules = readFileSync(new URL("../../../docs/grafana/alerts.yaml", import.meta.url), "utf8");
+  const listed = [...page.matchAll(/^\| `(Tidemark\w+)`/gm)].map(([, name]) => name);
+  expect(listed).toEqual([...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name));
+});
