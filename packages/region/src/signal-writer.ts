@@ -1,7 +1,7 @@
 import type { HlcClock, LogId, ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { Replication } from "@tidemark/replication";
-import { checkSignal, RECORD_SIGNAL, writeSignalRecord } from "@tidemark/signals";
+import { checkOperationId, checkSignal, RECORD_SIGNAL, writeSignalRecord } from "@tidemark/signals";
 import type { SignalContent, SignalEffects, SignalLedger } from "@tidemark/signals";
 import { toHex } from "./hex.ts";
 
@@ -55,7 +55,8 @@ export class SignalWriter {
     ledger.schema?.require(content.signal);
     clock.checkIngest(content.eventTimeMs, "an event time");
     if (operationId === undefined)
-      return { outcome: "applied", written: await this.#append(content, undefined, signal) };
+      return { outcome: "applied", written: await orAborted(this.#append(content, undefined), signal) };
+    checkOperationId(operationId);
     const id = effects.idOf(operationId, content);
     const effectId = toHex(id);
     const tag = effectId.slice(0, TAG_DIGITS);
@@ -66,26 +67,20 @@ export class SignalWriter {
       if (known === "conflict" || (queued !== undefined && queued.effectId !== effectId)) return CONFLICT;
       if (queued === undefined) break;
       try {
-        return { outcome: "duplicate", effectId, written: await queued.done };
+        return { outcome: "duplicate", effectId, written: await orAborted(queued.done, signal) };
       } catch (error) {
+        signal?.throwIfAborted();
         // The one it waited for was not written: this one is judged by itself.
         if (attempt >= ATTEMPTS_MAX) throw error;
       }
     }
-    const done = this.#append(content, id, signal);
+    const done = this.#append(content, id).finally(() => this.#queued.delete(tag));
     this.#queued.set(tag, { effectId, done });
-    try {
-      return { outcome: "applied", effectId, written: await done };
-    } finally {
-      this.#queued.delete(tag);
-    }
+    return { outcome: "applied", effectId, written: await orAborted(done, signal) };
   }
 
-  async #append(
-    content: SignalContent,
-    effectId: Uint8Array | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Place> {
+  /** Never aborted: what names an operation is judged by it until it is certain what became of it. */
+  async #append(content: SignalContent, effectId: Uint8Array | undefined): Promise<Place> {
     const { clock, replication, shardOf } = this.#options;
     const shard = shardOf(content.entity);
     for (let attempt = 1; ; attempt++) {
@@ -98,7 +93,7 @@ export class SignalWriter {
             const record = effectId === undefined ? { ...content, stamp } : { ...content, stamp, effectId };
             writeSignalRecord(writer, record, clock.driftMsMax);
           },
-          { shard, ...(signal === undefined ? {} : { signal }) },
+          { shard },
         );
       } catch (error) {
         if (attempt >= ATTEMPTS_MAX || !isRolled(error)) throw error;
@@ -112,6 +107,16 @@ const CONFLICT: Recorded = {
   code: "OPERATION_CONFLICT",
   message: "Cannot use one operationId for two different requests",
 };
+
+/** Ends the waiting for a promise, not what it stands for. */
+function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
 
 function isRolled(error: unknown): boolean {
   return error instanceof ReplicationError && error.code === "EPOCH_ROLLED";

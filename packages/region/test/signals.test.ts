@@ -143,6 +143,24 @@ test("SIG-2 concurrent writes of one operation share its outcome, and one of ano
   expect(countOf(cluster.region("us-east"), "a")).toBe(1);
 });
 
+test("SIG-2 an abort ends the waiting for a signal, which may be written all the same", async () => {
+  await using cluster = await pair();
+  const region = cluster.region("us-east");
+  const once = { operationId: "once", eventTimeMs: 1_790_000_000_000 };
+  const controller = new AbortController();
+  const aborted = region.signals.record("a", "save", 1, { ...once, signal: controller.signal });
+  const reason = new Error("Enough");
+  controller.abort(reason);
+  await expect(aborted).rejects.toBe(reason);
+  // Until it is certain what became of it, it stands for its operation.
+  expect((await region.signals.record("a", "save", 2, once)).outcome).toBe("refused");
+  expect((await region.signals.record("a", "save", 1, once)).outcome).toBe("duplicate");
+  expect(countOf(region, "a")).toBe(1);
+  const before = region.signals.record("b", "save", 1, { signal: AbortSignal.abort(reason) });
+  await expect(before).rejects.toBe(reason);
+  expect(countOf(region, "b")).toBe(0);
+});
+
 test("SIG-2 wrong signals are typed errors, and a follower or a region without a schema takes none", async () => {
   await using cluster = new Cluster(["us-east", "eu-west", "ap-south"]);
   const east = await cluster.open("us-east", { bootstrap: true, schema: SCHEMA });
@@ -155,6 +173,8 @@ test("SIG-2 wrong signals are typed errors, and a follower or a region without a
   await fails(east.signals.record("a", "like" as "save", 1), "SIGNAL_UNKNOWN");
   await fails(east.signals.record("a", "save", 2 ** 40), "INVALID_WEIGHT");
   await fails(east.signals.record("", "save", 1), "SIGNAL_INVALID");
+  for (const operationId of ["", "x".repeat(129), "\ud800"])
+    await fails(east.signals.record("a", "save", 1, { operationId }), "SIGNAL_INVALID");
   await fails(east.signals.record("a", "save", 1, { propensity: 2 }), "SIGNAL_INVALID");
   await fails(
     east.signals.record("a", "save", 1, { eventTimeMs: Date.now() + 60_000 }),

@@ -68,6 +68,15 @@ export function checkSignal(content: SignalContent): void {
     throw bad(signal, `propensity must be above 0 and at most 1, not ${propensity}`);
 }
 
+/** Checks the name of an operation: 1 to 128 UTF-8 bytes. @throws {@link SignalError} `SIGNAL_INVALID`. */
+export function checkOperationId(operationId: string): void {
+  checkSignalName(
+    operationId,
+    () =>
+      new SignalError("SIGNAL_INVALID", `operationId must have 1 to ${SIGNAL_NAME_BYTES_MAX} UTF-8 bytes`),
+  );
+}
+
 /** Whether a number is a probability that something that happened can have had. */
 export function isPropensity(value: number): boolean {
   return value > 0 && value <= 1;
