@@ -183,6 +183,11 @@ test("REP-7 removeAfter: whatever is cut, healed and restarted, lists of one ver
       do: fc.constant("cut" as const),
       side: fc.uniqueArray(fc.constantFrom(...names), { minLength: 1, maxLength: 4 }),
     }),
+    fc.record({
+      do: fc.constant("oneWay" as const),
+      from: fc.constantFrom(...names),
+      to: fc.constantFrom(...names),
+    }),
     fc.record({ do: fc.constant("heal" as const) }),
     fc.record({ do: fc.constant("restart" as const), name: fc.constantFrom(...names) }),
     fc.record({ do: fc.constant("wait" as const), ms: fc.constantFrom(1_000, 6_000, 15_000) }),
@@ -197,6 +202,8 @@ test("REP-7 removeAfter: whatever is cut, healed and restarted, lists of one ver
             each.side,
             names.filter((name) => !each.side.includes(name)),
           );
+        if (each.do === "oneWay" && each.from !== each.to)
+          cluster.network.cut(each.from, each.to, { oneWay: true });
         if (each.do === "heal") cluster.network.heal();
         if (each.do === "wait") await cluster.timers.advance(each.ms);
         if (each.do === "restart") {
@@ -204,6 +211,10 @@ test("REP-7 removeAfter: whatever is cut, healed and restarted, lists of one ver
           await cluster.start(each.name);
         }
       }
+      // Healed, all of them get to the newest list: whoever is in it and whoever is not.
+      cluster.network.heal();
+      await cluster.timers.advance(6_000);
+      expect(new Set(versions(cluster, names)).size).toBe(1);
       const lists = new Map<number, Membership>([[1, cluster.membership]]);
       const hex = (list: Membership): string =>
         Buffer.from(membershipDigest(nobleHasher, list)).toString("hex");
