@@ -49,12 +49,22 @@ export async function requireRegion(dir: string): Promise<RegionIdentity> {
  * @throws CliError `CLI_NEWER_VERSION`.
  */
 export async function requireKnownVersion(dir: string): Promise<void> {
-  const path = join(dir, "region.json");
   try {
-    requireFormat(parseObject(await readFile(path, "utf8"), path), path);
+    await requireSoundIdentity(dir);
   } catch (error) {
     if (error instanceof CliError && error.code === "CLI_NEWER_VERSION") throw error;
   }
+}
+
+/**
+ * `region.json` says whose keys lie beside the logs: where it is there, it must be readable.
+ *
+ * @throws CliError `CLI_DAMAGED`, `CLI_NEWER_VERSION`.
+ */
+export async function requireSoundIdentity(dir: string): Promise<void> {
+  const path = join(dir, "region.json");
+  const text = await readIfThere(path);
+  if (text !== undefined) requireFormat(parseObject(text, path), path);
 }
 
 /** @throws CliError `CLI_NO_DIRECTORY`. */

@@ -8,7 +8,14 @@ import { requireKnownVersion } from "./directory.ts";
 import { CliError } from "./errors.ts";
 
 /** What a region keeps beside its logs. */
-export const REGION_NAMES: readonly string[] = ["region.json", "clock", "keys", MEMBERS_FILE, STATUS_FILE];
+export const REGION_NAMES: readonly string[] = [
+  "region.json",
+  "clock",
+  "keys",
+  "snapshot.part",
+  MEMBERS_FILE,
+  STATUS_FILE,
+];
 
 /** What a crash, or a write under way, leaves behind: opening deals with it, and nothing acknowledged is in it. */
 export const HARMLESS: ReadonlySet<FindingKind> = new Set(["torn-tail", "unfinished", "begun-anew"]);

@@ -6,6 +6,7 @@ import { exportSignals } from "@tidemark/region/node";
 import type { Command } from "commander";
 import { defineCommand, directoryOf } from "../define.ts";
 import type { Run } from "../define.ts";
+import { requireSoundIdentity } from "../directory.ts";
 import { CliError } from "../errors.ts";
 import { requireLogs } from "../survey.ts";
 import { formatFields } from "../table.ts";
@@ -53,6 +54,7 @@ export function exportCommand(run: Run): Command {
       if (sinceMs !== null && untilMs !== null && sinceMs > untilMs)
         throw new CliError("CLI_USAGE", "--since must not be after --until");
       await requireLogs(dir);
+      await requireSoundIdentity(dir);
       const rows = exportSignals(dir, {
         ...(sinceMs === null ? {} : { sinceMs }),
         ...(untilMs === null ? {} : { untilMs }),
