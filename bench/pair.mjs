@@ -6,7 +6,7 @@ import { openRegion } from "../packages/region/dist/node.js";
 import { createInProcessNetwork } from "../packages/transport-inprocess/dist/index.js";
 
 /** Opens both, runs `body` with them, the network between them and a directory to use, and takes everything away again. */
-export async function withPair(body) {
+export async function withPair(body, { wrap = (_, transport) => transport } = {}) {
   const dir = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
   const network = createInProcessNetwork();
   const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
@@ -15,7 +15,7 @@ export async function withPair(body) {
       name,
       members,
       dir: join(dir, name),
-      transport: network.join(name),
+      transport: wrap(name, network.join(name)),
       clusterKey: network.clusterKey,
       bootstrap,
     });

@@ -25,6 +25,8 @@ export interface MissingRange {
 
 /** What was only announced is probably under way: it is given this many times as long as a hole. */
 const ANNOUNCED_FACTOR = 10;
+/** A longer pause between two batches says nothing about how long the next one is under way. */
+const PACE_MS_MAX = 300;
 const ZERO_DIGEST = new Uint8Array(16);
 
 /**
@@ -46,6 +48,8 @@ export class LogReceiver {
   holeSince: number | undefined;
   /** When `accepted` last moved. */
   progressAt: number = Number.NEGATIVE_INFINITY;
+  /** Time between the last two times `accepted` moved. */
+  #paceMs: number = 0;
   readonly #aheadBytesMax: number;
   readonly #ahead: Map<number, WalBatch> = new Map();
   /** The highest LSN that somebody is known to hold, and when we heard of it. */
@@ -83,6 +87,8 @@ export class LogReceiver {
       batches.push(next);
       this.#accept(next);
     }
+    const pauseMs = now - this.progressAt;
+    this.#paceMs = pauseMs <= PACE_MS_MAX ? pauseMs : 0;
     this.progressAt = now;
     this.#noteHole(now);
     return { kind: "store", batches };
@@ -129,7 +135,9 @@ export class LogReceiver {
   dueAt(repairDelayMs: number): number | undefined {
     if (this.missing() === undefined) return undefined;
     if (this.holeSince !== undefined) return this.holeSince + repairDelayMs;
-    return Math.max(this.#known!.sinceMs, this.progressAt) + ANNOUNCED_FACTOR * repairDelayMs;
+    // A large frame on a slow link takes longer than that: what comes at such a pace is asked for later.
+    const patienceMs = Math.max(ANNOUNCED_FACTOR * repairDelayMs, 2 * this.#paceMs);
+    return Math.max(this.#known!.sinceMs, this.progressAt) + patienceMs;
   }
 
   /** The highest LSN that anybody is known to hold. */

@@ -1,5 +1,5 @@
 import { formatLogId, type LogId, type RegionId } from "@tidemark/core";
-import type { Timers } from "@tidemark/wal";
+import { BATCH_HEADER_BYTES, decodeBatchHeader, type Timers } from "@tidemark/wal";
 import type { ReplicationLimits } from "./limits.ts";
 import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
@@ -141,8 +141,10 @@ export class Repair {
         this.#failed.delete(key);
         this.trimmed.delete(key);
         this.#trimmedBy.delete(key);
-        // A piece of what was asked for: the next one is asked for at once.
-        if (!moving && receiving.machine.accepted.lsn < to) this.#urgent.add(key);
+        // A piece of what was asked for: the next one is asked for at once, unless frames that came ahead went on from
+        // there: then more of them are probably under way, and asking would fetch them twice.
+        const joined = reply.kind === "range" && receiving.machine.accepted.lsn > lastLsnOf(reply.batches);
+        if (!moving && !joined && receiving.machine.accepted.lsn < to) this.#urgent.add(key);
         return;
       }
     } catch (error) {
@@ -164,4 +166,15 @@ export interface RepairOptions {
   readonly receiver: Receiver;
   /** Nobody who can be asked holds what is missing of a log any more: only a snapshot helps. */
   readonly trimmed: (id: LogId) => void;
+}
+
+/** The last LSN of whole batches. */
+function lastLsnOf(bytes: Uint8Array): number {
+  let last = 0;
+  for (let at = 0; at < bytes.length;) {
+    const header = decodeBatchHeader(bytes, at);
+    last = header.firstLsn + header.recordCount - 1;
+    at += BATCH_HEADER_BYTES + header.payloadBytes;
+  }
+  return last;
 }
