@@ -8,6 +8,7 @@ import { withPair } from "../pair.mjs";
 export const ROWS = ["P15"];
 
 const RECORDS = 100_000;
+const SESSIONS = 100;
 const LINK_BYTES_A_MS = 12_500;
 const FRAME_BYTES = 1020 * 1024;
 
@@ -17,12 +18,16 @@ export async function run() {
   const wrap = (name, transport) => limited(name, transport, wire);
   return withPair(
     async ({ east, west, network }) => {
-      const session = await east.sessions.start({ user: "u", agent: "bench" });
+      const sessions = await Promise.all(
+        Array.from({ length: SESSIONS }, (_, at) =>
+          east.sessions.start({ user: `user-${at}`, agent: "bench" }),
+        ),
+      );
       const bytes = { measured: [], against: [] };
       const times = { measured: [], against: [] };
       const rounds = Math.min(ROUNDS, 5);
       for (let round = -1; round < rounds; round++) {
-        const result = await reconcile({ east, west, network, session, wire, round });
+        const result = await reconcile({ east, west, network, sessions, wire });
         // The first one warms up.
         if (round < 0) continue;
         bytes.measured.push(result.wireBytes);
@@ -40,14 +45,16 @@ export async function run() {
   );
 }
 
-async function reconcile({ east, west, network, session, wire, round }) {
+async function reconcile({ east, west, network, sessions, wire }) {
   await Promise.all([east.synced({ timeoutMs: 60_000 }), west.synced({ timeoutMs: 60_000 })]);
   network.cut("us-east", "eu-west");
   wire.cut = true;
   const before = bytesHeld(east);
   for (let left = RECORDS; left > 0; left -= 1_000) {
     await Promise.all(
-      Array.from({ length: 1_000 }, (_, at) => session.annotate(`${round} ${left} ${at} ${"x".repeat(60)}`)),
+      Array.from({ length: 1_000 }, (_, at) =>
+        sessions[(left + at) % SESSIONS].signal(`entity-${"x".repeat(40)}-${at}`, "view", 1),
+      ),
     );
   }
   const missingBytes = bytesHeld(east) - before;
