@@ -75,7 +75,12 @@ export function snapshotFold(fold: SessionFold): Uint8Array {
   }
   const places = new Map(users.map((user, at) => [user, at + 1]));
   const unstable = writeUnstable(writer, fold, numbers, places, logOrder);
-  const sections = sectionsOf(fold, { sessions: sessions.listed, users, unstable });
+  const sections = sectionsOf(fold, {
+    sessions: sessions.listed,
+    users,
+    unstable,
+    effects: sessions.effects,
+  });
   writer.raw(sections);
   const bytes = writer.take();
   // A member of an older version can go on from a snapshot without anything new in it.
@@ -118,7 +123,7 @@ export function restoreFold(fold: SessionFold, bytes: Uint8Array): void {
     session.effects = fold.effects.link(index, session.effects);
   }
   const unstable = readUnstable(reader, fold, users);
-  readSections(reader, fold, { sessions, users, unstable });
+  readSections(reader, fold, { sessions, users, unstable, effects: {} });
   for (const user of users) {
     for (const { kind, item, dot } of user.hides.settled())
       fold.settling.sessionOf(dot)?.removed.push({ user, kind, item, dot });

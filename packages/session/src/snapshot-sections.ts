@@ -4,6 +4,7 @@ import { decodeOp } from "./op-view.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { readErasures, writeErasures } from "./snapshot-erasures.ts";
 import type { SnapshotSession } from "./snapshot-sessions.ts";
+import { readCounted, writeCounted } from "./snapshot-counted.ts";
 import { at } from "./snapshot-numbers.ts";
 import { sortedByText } from "./sorted.ts";
 import { checkNumbers, Tombstone } from "./tombstone.ts";
@@ -15,6 +16,8 @@ export interface SnapshotLists {
   readonly sessions: readonly SnapshotSession[];
   readonly users: readonly UserEntry[];
   readonly unstable: readonly UnstableOp[];
+  /** Number in the fold to place in the list. */
+  readonly effects: Readonly<Record<number, number>>;
 }
 
 interface Section {
@@ -33,11 +36,13 @@ interface Section {
  * |      1 | activity   | varint count of unstable operations whose bytes are not told, and that are no close or purge: unstable varint, stamp 10; varint count of sessions: session varint, stamp 10 of the latest stable activity, varint count of idle closes in force: key 16, stamp 10, stamp seen 10 |
  * |      3 | tombstones | varint: effects folded in all; varint count, ascending by id: id `text`, flags u8 (1: its session is in the list, 2: the purge is stable), and if it is: user varint (from 1, 0 none); else `bytes`: of each lane, ascending by text form: lane bytes `bytes`, high-water mark varint, varint count of ranges: from, to varint |
  * |      5 | erasures   | {@link writeErasures}                                                                         |
+ * |      6 | counted    | {@link writeCounted} |
  */
 const SECTIONS: readonly Section[] = [
   { number: 1, write: writeActivity, read: readActivity },
   { number: 3, write: writeTombstones, read: readTombstones },
   { number: 5, write: writeErasures, read: readErasures },
+  { number: 6, write: writeCounted, read: readCounted },
 ];
 
 /** Every section that has something to say, with its number. */

@@ -1,7 +1,7 @@
 import { nobleHasher } from "@tidemark/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FOLD_VERSION, OP_KIND_CODE, type OpKind, opKindOf, SessionFold } from "../src/index.ts";
+import { decodeOp, FOLD_VERSION, OP_KIND_CODE, type OpKind, opKindOf, SessionFold } from "../src/index.ts";
 import { CLUSTER_ID, courseOf, hex, history, run, SESSIONS, USERS } from "./history.ts";
 import { naiveHides, naiveSession, readSession } from "./naive-fold.ts";
 import { exchange, settle, started, TestRegion } from "./region.ts";
@@ -90,4 +90,42 @@ test("REP-13 a fork that an older version received begins its session once it is
   expect(upgraded.session("f")).toMatchObject({ user: "ann", unknown: 0, parents: ["p"] });
   expect(upgraded.user("ann").sessions()).toEqual(["f", "p"]);
   expect(hex(upgraded.digest())).toBe(hex(region.fold.digest()));
+});
+
+test("REP-13 an effect of which one copy folds and another waits for a key counts once, also after a restart", () => {
+  const [a, b] = [new TestRegion(1), new TestRegion(2)];
+  started([a, b]);
+  for (const region of [a, b]) region.write("s", { kind: "prefer", key: "k", value: "v" }, "once");
+  const like = {
+    kind: "signal",
+    entity: "e",
+    signal: "like",
+    weight: 1,
+    eventTimeMs: 1_789_999_999_999,
+  } as const;
+  for (const region of [a, b]) region.write("s", like, "like");
+  // The copies of b are under a key that is not here: told by its number.
+  const locked = b.records.map((bytes) => {
+    const copy = bytes.slice();
+    copy[decodeOp(copy).stampAt + 10] = 1;
+    return copy;
+  });
+  const fold = open();
+  for (const [at, bytes] of a.records.entries()) fold.apply(bytes, a.log, at + 1);
+  for (const [at, bytes] of locked.entries()) fold.apply(bytes, b.log, at + 1);
+  expect(fold.session("s")).toMatchObject({ unknown: 2 });
+  const restored = open();
+  restored.restore(fold.snapshot());
+  expect(hex(restored.snapshot())).toBe(hex(fold.snapshot()));
+  expect([fold, restored].map(({ unfolded }) => unfolded.size)).toEqual([0, 0]);
+  // The other way round the first that can be folded counts.
+  const other = open();
+  for (const [at, bytes] of a.records.slice(0, 1).entries()) other.apply(bytes, a.log, at + 1);
+  for (const [at, bytes] of locked.entries()) other.apply(bytes, b.log, at + 1);
+  const again = open();
+  again.restore(other.snapshot());
+  for (const [at, bytes] of a.records.entries()) again.apply(bytes, a.log, at + 1);
+  expect(again.session("s")?.signals.get("e")?.get("like")?.count).toBe(1);
+  expect(again.session("s")?.hints.get("k")).toBe("v");
+  expect(again.stats().effects).toBe(fold.stats().effects);
 });
