@@ -11,6 +11,7 @@ import {
 import { CLUSTER_ID, courseOf, hex, history, run, SESSIONS, USERS } from "./history.ts";
 import { readSession } from "./naive-fold.ts";
 import { TestRegion } from "./region.ts";
+import { freshSeals, sealedFold, sealedHistory } from "./sealed-history.ts";
 
 const open = (budgetBytes?: number, store: ColdStore = new MemoryColdStore()): SessionFold =>
   new SessionFold({
@@ -72,6 +73,30 @@ test("RGN-4 a fold that keeps next to nothing in memory tells at every step what
       expect(hex(restored.digest())).toBe(hex(large.digest()));
     }),
     { numRuns: 80 },
+  );
+});
+
+test("RGN-4 SES-18 a budget keeps nothing from an erasure", () => {
+  const course = sealedHistory.chain((past) => fc.tuple(fc.constant(past), courseOf(past)));
+  fc.assert(
+    fc.property(course, ([past, one]) => {
+      const large = sealedFold();
+      const cold = { store: new MemoryColdStore(), budgetBytes: 0 };
+      const small = new SessionFold({
+        hasher: nobleHasher,
+        clusterId: CLUSTER_ID,
+        seals: freshSeals(),
+        cold,
+      });
+      const steps: string[] = [];
+      run(large, past, one, () => steps.push(hex(large.digest())));
+      let step = 0;
+      run(small, past, one, () => expect(hex(small.digest())).toBe(steps[step++]));
+      expect(hex(small.snapshot())).toBe(hex(large.snapshot()));
+      for (const session of SESSIONS)
+        expect(readSession(small, session)).toEqual(readSession(large, session));
+    }),
+    { numRuns: 60 },
   );
 });
 
