@@ -12,7 +12,7 @@ import {
   type StoredLog,
 } from "./log-scan.ts";
 import type { LogPosition } from "./log.ts";
-import { readRunIntent } from "./run-intent.ts";
+import { dropRunIntent, readRunIntent } from "./run-intent.ts";
 import type { Vector } from "./vector.ts";
 import { DURABILITY_CODE, type Watermark, type WatermarkEntry } from "./watermark.ts";
 
@@ -169,6 +169,8 @@ export async function recoverLog(stored: StoredLog, context: RecoveryContext): P
       const wide = context.weak || (intent !== undefined && intent.to >= durable.lsn);
       if (tail)
         await settleTail(context.fs, `${stored.dir}/${tail.name}`, tail.name, kept.at(-1), wide, cutAt);
+      // What is kept is on disk now: the note must not excuse damage that comes later.
+      if (intent !== undefined) await dropRunIntent(fs, stored.dir, stored.id);
     },
   };
 }

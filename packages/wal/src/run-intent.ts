@@ -23,6 +23,7 @@ export class RunIntentFile {
   readonly #fs: WalFs;
   readonly #dir: string;
   readonly #path: string;
+  readonly #log: LogId;
   readonly #hasher: Hasher;
   #file: WalFile | undefined;
 
@@ -30,6 +31,7 @@ export class RunIntentFile {
     this.#fs = fs;
     this.#dir = dir;
     this.#path = `${dir}/${intentName(log)}`;
+    this.#log = log;
     this.#hasher = hasher;
   }
 
@@ -38,6 +40,12 @@ export class RunIntentFile {
     this.#file ??= await this.#open();
     writeFully(this.#file, encode(intent, this.#hasher), 0);
     await this.#file.sync();
+  }
+
+  /** Takes the note back: what it announced is on disk, or was given up. */
+  async drop(): Promise<void> {
+    await this.close();
+    await dropRunIntent(this.#fs, this.#dir, this.#log);
   }
 
   async close(): Promise<void> {
@@ -71,6 +79,12 @@ export async function readRunIntent(
     if (error instanceof CoreError) return undefined;
     throw error;
   }
+}
+
+/** Removes the note of a log: everything that is stored is on disk. */
+export async function dropRunIntent(fs: WalFs, dir: string, log: LogId): Promise<void> {
+  await fs.unlink(`${dir}/${intentName(log)}`);
+  await fs.syncDir(dir);
 }
 
 function encode(intent: RunIntent, hasher: Hasher): Uint8Array {

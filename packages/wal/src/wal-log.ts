@@ -136,7 +136,9 @@ export class WalLog implements Log {
     return this.#quiet(async () => {
       const reason = this.#tail.failed?.code === "WAL_CORRUPT" ? "corrupt" : "ended";
       if (this.#tail.failed !== undefined) this.#ended ??= reason;
-      return this.#keeping.repair(fetch, known, options);
+      const result = await this.#keeping.repair(fetch, known, options);
+      await this.#intent.drop();
+      return result;
     });
   }
 

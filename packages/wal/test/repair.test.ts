@@ -397,6 +397,32 @@ test("WAL-11 another history is refused also where only the batches before, or o
   expect(await batches(own(last))).toEqual(await batches(origin));
 });
 
+test("WAL-11 the note of a run that is over excuses no damage that comes later", async () => {
+  const origin = await peer(8, 20);
+  const length = (await batches(origin))[0]?.bytes.length as number;
+  for (const way of ["repair", "reopen"] as const) {
+    const fs = memoryFs();
+    let wal = await copyOf(origin, fs, 2);
+    fs.failSync({ path: SEGMENT });
+    expect(await outcome(own(wal).appendVerbatim(await origin.readBatches(3, 8, 1 << 20)))).toBe(
+      "WAL_SYNC_FAILED",
+    );
+    if (way === "repair") {
+      await wal.repair(OWN, async () => undefined);
+    } else {
+      fs.crash(() => false);
+      wal = await open(fs, SMALL);
+    }
+    expect(own(wal).durable.lsn).toBe(2);
+    // Each of these is a write of its own: only the last of them can be torn.
+    for (const lsn of [3, 4, 5]) await own(wal).appendVerbatim(await origin.readBatches(lsn, lsn, 1));
+    fs.kill();
+    fs.flipBit(SEGMENT, 3 * length + 70, 1);
+    const again = await open(fs, SMALL);
+    expect(again.recovery).toMatchObject([{ corrupt: { lsn: 4, nextLsn: 5 } }]);
+  }
+});
+
 /** Runs `die` when `due` says so, asked before each sync and each change of a directory. */
 function dieAfter(fs: MemoryFs, due: () => boolean, die: () => void): () => void {
   let dead = false;
