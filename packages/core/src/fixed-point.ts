@@ -17,7 +17,8 @@ export const WEIGHT_LIMIT: number = 2 ** 40;
 
 const HALF_BASE = BASE / 2;
 const LIMB = 0x400_0000; // 2^26
-const UNITS = 2 ** 40;
+/** Units of a whole. */
+export const UNITS: number = 2 ** 40;
 
 /**
  * `floor(a * b / 2^52)` for integers `0 <= a, b < 2^52`, exactly and without BigInt: 26-bit limbs, and no

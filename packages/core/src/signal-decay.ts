@@ -1,6 +1,6 @@
 import { BUCKET_STRIDE, type BucketSums, forEachBucket } from "./bucket-sums.ts";
 import { exp2Fraction, fraction48 } from "./exp2.ts";
-import { BASE, type FixedPoint, scaleMagnitude, toDouble } from "./fixed-point.ts";
+import { BASE, type FixedPoint, scaleMagnitude, toDouble, UNITS } from "./fixed-point.ts";
 import { guardSafe, guardUpTo } from "./safe-integer.ts";
 
 /** How a contribution fades. */
@@ -97,11 +97,19 @@ function halfLife(halfLifeMs: number): DecayRule {
         nowEpoch = Math.floor(nowMs / halfLifeMs);
         divisor = 1 + exp2Fraction(fraction48(nowMs - nowEpoch * halfLifeMs, halfLifeMs)) / BASE;
       }
-      let sum = 0;
-      let at = 0;
-      for (let cell = 0; cell < cells.length; cell += BUCKET_STRIDE) {
-        const position = Math.min(cells[cell] as number, nowEpoch);
-        sum = halve(sum, position - at) + toDouble(cells[cell + 2] as number, cells[cell + 3] as number);
+      const end = cells.length;
+      let at = Math.min(cells[0] as number, nowEpoch);
+      let sum = toDouble(cells[2] as number, cells[3] as number);
+      for (let cell = BUCKET_STRIDE; cell < end; cell += BUCKET_STRIDE) {
+        const epoch = cells[cell] as number;
+        const position = epoch < nowEpoch ? epoch : nowEpoch;
+        const gap = position - at;
+        const hi = cells[cell + 2] as number;
+        const lo = cells[cell + 3] as number;
+        // Most gaps are short, and most sums above zero: the calls are for the rest.
+        sum =
+          (gap < 31 ? sum / (1 << gap) : halve(sum, gap)) +
+          (hi >= 0 ? (hi * BASE + lo) / UNITS : toDouble(hi, lo));
         at = position;
       }
       return (halve(sum, nowEpoch - at) * 2) / divisor + 0;
