@@ -249,10 +249,11 @@ test("RGN-1 a region alone becomes the first of a cluster: what it has is there,
   await using _ = cluster;
   cluster.timers = timersOf(20);
   const platform = { ...loneOptions(), fs: cluster.disk("us-east") };
-  const lone = await openRegion({ dir: "data" }, platform);
+  const lone = await openRegion({ dir: "data", clusterKey: cluster.network.clusterKey }, platform);
   const session = await lone.sessions.start({ user: "ada", agent: "scout" });
   await session.hide("book");
   const before = lone.certificate();
+  const [cursor, ticket] = [session.cursor(), session.ticket()];
   await lone.close();
   const alone = await cluster.open("us-east").catch((error: unknown) => error);
   expect(alone).toMatchObject({
@@ -275,6 +276,11 @@ test("RGN-1 a region alone becomes the first of a cluster: what it has is there,
   const west = await cluster.open("eu-west");
   await west.ready({ timeoutMs: 20_000 });
   expect(west.users.get("ada").hidden()).toEqual(["book"]);
+  // What was given out by the region alone is good in both.
+  for (const region of [east, west]) {
+    expect((await region.sessions.resume(session.id, { cursor, timeoutMs: 0 })).id).toBe(session.id);
+    expect((await region.users.resume("ada", { ticket, timeoutMs: 0 })).hidden()).toEqual(["book"]);
+  }
   await west.sessions.get(session.id)!.annotate("from the west");
   await east.sessions.get(session.id)!.annotate("from the east");
   await cluster.converged();
