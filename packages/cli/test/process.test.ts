@@ -36,3 +36,23 @@ test("CLI-9 npx --no-install tidemark works at the root of the clone, and its ex
   const broken = await run(process.execPath, [bin, "status", "nowhere"], place.dir);
   expect(broken).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("CLI_NO_DIRECTORY") });
 });
+
+test.each(["SIGINT", "SIGTERM"] as const)(
+  "CLI-1 a process that gets %s ends with 130, and says so",
+  async (signal) => {
+    using place = new Place();
+    await (await makeRegion(place.path("data"))).close();
+    const program = fileURLToPath(new URL("interrupted-process.ts", import.meta.url));
+    const args = ["--conditions=@tidemark/source", "--import", "tsx", program, place.path("data")];
+    const child = spawn(process.execPath, args, {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NODE_OPTIONS: "" },
+    });
+    let stderr = "";
+    child.stderr.on("data", (part) => (stderr += String(part)));
+    child.stdout.once("data", () => child.kill(signal));
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect({ code, stderr }).toEqual({ code: 130, stderr: "tidemark: Interrupted (CLI_INTERRUPTED)\n" });
+  },
+);
