@@ -1,7 +1,7 @@
 import { HlcClock, nobleHasher, regionId } from "@tidemark/core";
 import type { RegionId } from "@tidemark/core";
 import { clusterIdOf, openReplication } from "@tidemark/replication";
-import type { Membership, Replication } from "@tidemark/replication";
+import type { DivergenceReport, Membership, Replication } from "@tidemark/replication";
 import { SessionAdmission, SessionFold } from "@tidemark/session";
 import type { OpRequest } from "@tidemark/session";
 import type { Delivery, Transport } from "@tidemark/transport";
@@ -35,6 +35,8 @@ export const START: OpRequest = { kind: "start", user: "ada", agent: "scout", me
 export class BridgeCluster implements AsyncDisposable {
   readonly network: InProcessNetwork = createInProcessNetwork();
   readonly nodes: Map<string, Node> = new Map();
+  /** What regions found different from what others hold. */
+  readonly diverged: DivergenceReport[] = [];
   readonly #membership: Membership;
   readonly #timed: boolean;
   #nonce = 0;
@@ -78,6 +80,8 @@ export class BridgeCluster implements AsyncDisposable {
       bootstrap: name === [...this.#membership.regions.keys()][0],
       clusterKeys: [{ id: 1, key: this.network.clusterKey }],
       channels: { sessions: bridge },
+      checkpoints: { fs: disk, dir: "data" },
+      diverged: (report) => this.diverged.push(report),
       timers: {
         now: () => performance.now(),
         setTimer: (ms, run) => {
