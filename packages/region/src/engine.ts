@@ -1,54 +1,24 @@
-import type { Channel, HlcClock, RegionId } from "@tidemark/core";
-import {
-  clusterIdOf,
-  formatMembership,
-  nextMembership,
-  openReplication,
-  ShardRouter,
-} from "@tidemark/replication";
-import type {
-  ClusterKey,
-  Membership,
-  MembershipPromise,
-  Replicated,
-  Replication,
-} from "@tidemark/replication";
-import { SessionReplicationBridge } from "@tidemark/session-bridge";
-import type { Submitted } from "@tidemark/session-bridge";
-import { erasureSession, SessionAdmission, SessionFold } from "@tidemark/session";
+import { ShardRouter } from "@tidemark/replication";
+import type { Membership, Replication } from "@tidemark/replication";
+import { erasureSession, SessionFold } from "@tidemark/session";
 import type { OpRequest, RequestOf, SessionChange } from "@tidemark/session";
-import { SignalEffects, SignalLedger } from "@tidemark/signals";
-import type { SignalContent } from "@tidemark/signals";
-import type { Transport } from "@tidemark/transport";
-import type { Checkpoint, Wal } from "@tidemark/wal";
 import { absent } from "./absent.ts";
-import { acknowledged } from "./ack-ladder.ts";
 import { sessionChanges } from "./changes.ts";
 import { beginError } from "./begin.ts";
-import { CheckpointSchedule } from "./checkpoint-schedule.ts";
-import { Checkpoints } from "./checkpoints.ts";
-import type { ColdFile } from "./cold-file.ts";
-import { RegionEmitter, replicationEvents } from "./diagnostics.ts";
-import { Erasures } from "./erasures.ts";
+import { RegionEmitter } from "./diagnostics.ts";
 import { RegionError } from "./errors.ts";
 import { handOver, unknownOf } from "./hand-over.ts";
 import type { RegionHealth } from "./health.ts";
 import { drawHealth } from "./health-view.ts";
 import { toHex } from "./hex.ts";
-import type { KeyFile } from "./key-file.ts";
-import { KeyStore } from "./key-store.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { drawMetrics } from "./metrics-view.ts";
-import { MembersKeeper } from "./members-keeper.ts";
-import { parseMembers, toRegionMembers } from "./members.ts";
+import { membersOf, moveSlots, setMembers } from "./change-members.ts";
+import { parseMembers } from "./members.ts";
 import type { MembersOption, RegionMembers } from "./members.ts";
-import { regionIds } from "./opening-list.ts";
 import { Monitor } from "./monitor.ts";
-import { LedgerState } from "./ledger-state.ts";
-import { REGION_DEFAULTS, replicationLimits } from "./options.ts";
-import type { RegionOptions, RegionPlatform } from "./options.ts";
+import { REGION_DEFAULTS } from "./options.ts";
 import type {
-  AckLevel,
   ChangesOptions,
   EraseResult,
   CloseOptions,
@@ -59,95 +29,31 @@ import type {
   StartOptions,
   User,
   WriteOptions,
-  WriteResult,
 } from "./region.ts";
-import type { SignalResult } from "./region-signals.ts";
 import { SessionHandle } from "./session-handle.ts";
-import { SignalWriter } from "./signal-writer.ts";
-import type { Recorded } from "./signal-writer.ts";
-import { SlotMap } from "./slot-map.ts";
 import type { RegionPolicies } from "./region-policies.ts";
-import { SessionKeeping } from "./session-keeping.ts";
 import { RegionTokens } from "./tokens.ts";
 import { closedError, translate } from "./translate.ts";
 import { UserHandle } from "./user-handle.ts";
 import { waitFor } from "./wait.ts";
+import type { RegionParts, Running, StartHow } from "./running.ts";
+import { startRunning, writeCheckpoint } from "./running.ts";
+import { WriteDesk } from "./write-desk.ts";
 
 const SESSION_ID_BYTES = 16;
-
-/** What a region is made of, opened by {@link openRegion}. */
-export interface RegionParts {
-  readonly options: RegionOptions;
-  readonly platform: RegionPlatform;
-  readonly name: string;
-  readonly id: RegionId;
-  readonly wal: Wal;
-  readonly clock: HlcClock;
-  readonly closeClock: () => Promise<void>;
-  /** Where cold sessions lie; absent where files cannot be read at once. */
-  readonly cold: ColdFile | undefined;
-  readonly clusterKeys: readonly ClusterKey[];
-  readonly policies: RegionPolicies;
-  readonly transport: Transport;
-  /** Notes for good that the region has reached the head of a member. */
-  readonly noteJoined: (membership: Membership) => Promise<void>;
-  /** Notes for good that the region is back after a removal, as a member since this version of the list. */
-  readonly noteReturned: (since: number) => Promise<void>;
-}
-
-/** How a region starts. */
-export interface StartHow {
-  readonly bootstrap: boolean;
-  /** It has not reached the head of a member since its directory was made. */
-  readonly joining: boolean;
-  readonly checkpoint: Checkpoint | undefined;
-  /** The version of the list with which this directory came to the cluster. */
-  readonly joinedSince?: number;
-  /** The keys of users, where the cluster encrypts. */
-  readonly keys: KeyFile | undefined;
-  /** What was promised to a proposal of another list in an earlier run. */
-  readonly promised?: MembershipPromise;
-  /** The list gives slots to other shards than the logs of the last run were written under. */
-  readonly slotsMoved?: boolean;
-}
-
-/** What exists once the region knows its cluster. */
-export interface Running {
-  readonly replication: Replication;
-  readonly bridge: SessionReplicationBridge;
-  readonly fold: SessionFold;
-  /** Their sum is what is read. */
-  readonly ledgers: readonly SignalLedger[];
-  readonly signals: SignalWriter;
-  readonly tokens: RegionTokens;
-  readonly checkpoints: Checkpoints;
-  readonly schedule: CheckpointSchedule;
-  readonly keeper: MembersKeeper;
-  readonly slots: SlotMap;
-  /** Where the cluster encrypts. */
-  readonly keys: KeyStore | undefined;
-  readonly erasures: Erasures | undefined;
-}
 
 /** The inside of a region: everything the handles call. */
 export class RegionEngine {
   readonly parts: RegionParts;
-  /** Writes refused, by code. */
-  readonly refused: Map<string, number> = new Map();
-  /** Writes that came while this region may not write at all, by code. */
-  readonly fenced: Map<string, number> = new Map();
   readonly policies: RegionPolicies;
+  readonly desk: WriteDesk;
   readonly emitter: RegionEmitter;
   readonly monitor: Monitor;
   /** What keeps the region from joining: the first call that needs it throws it, until an attempt succeeds. */
   joinProblem: Error | undefined;
   readonly #closing: AbortController = new AbortController();
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
-  /** Writes under way: a close waits for them. */
-  #writing: number = 0;
-  #wroteAll: () => void = () => undefined;
   #running: Running | undefined;
-  #keeping: SessionKeeping | undefined;
   #joining: Promise<void> = Promise.resolve();
   #noting: Promise<void> = Promise.resolve();
   #waiting: Set<() => void> = new Set();
@@ -156,6 +62,13 @@ export class RegionEngine {
   constructor(parts: RegionParts) {
     this.parts = parts;
     this.policies = parts.policies;
+    this.desk = new WriteDesk({
+      name: parts.name,
+      role: parts.options.role ?? "member",
+      running: () => this.running,
+      requireOpen: () => this.#requireOpen(),
+      closed: this.#closing.signal,
+    });
     this.emitter = new RegionEmitter(parts.name, parts.platform.diagnostics);
     this.monitor = new Monitor({
       parts,
@@ -193,154 +106,17 @@ export class RegionEngine {
 
   /** Restores the checkpoint, replays the logs and begins to replicate. */
   async start(membership: Membership, how: StartHow): Promise<void> {
-    const { options, platform, id, wal, clock, clusterKeys, transport, cold } = this.parts;
-    const { hasher } = platform;
-    const clusterId = clusterIdOf(hasher, membership.seed);
-    const { schema } = options;
-    const ledger = new SignalLedger({ hasher, schema });
-    const { memoryBudgetBytes: budgetBytes = REGION_DEFAULTS.memoryBudgetBytes } = options;
-    const keys = how.keys === undefined ? undefined : this.#keyStore(how.keys, membership.seed, clusterId);
-    if (keys !== undefined && membership.regions.size > 1 && clusterKeys.length === 0)
-      throw new TypeError("A cluster that encrypts needs a clusterKey: the keys of users travel under it");
-    const fold = new SessionFold({
-      hasher,
-      clusterId,
-      schema,
-      ledger,
-      unstableBytesMax: REGION_DEFAULTS.ticketBytesMax,
-      ...(cold === undefined ? {} : { cold: { store: cold, budgetBytes } }),
-      ...(keys === undefined ? {} : { seals: keys.seals }),
-      erased: () => {
-        keys?.soil();
-        this.#running?.erasures?.changed();
+    const running = await startRunning(this.parts, membership, how, {
+      closed: this.#closing.signal,
+      emitter: this.emitter,
+      changed: (change) => {
+        for (const listener of this.#listeners) this.#tell(listener, change);
       },
+      track: (writing) => this.desk.track(writing),
     });
-    fold.onChange((change) => {
-      for (const listener of this.#listeners) this.#tell(listener, change);
-    });
-    const { gate, book } = this.policies;
-    const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock, gate });
-    const slots = new SlotMap(() => replication.membership, hasher);
-    const bridge = new SessionReplicationBridge({
-      fold,
-      admission,
-      clock,
-      self: id,
-      shardOf: (session, user) => slots.shardOfSession(session, user),
-      ...(keys === undefined ? {} : { keys }),
-    });
-    const channels = new Map<Channel, Replicated>([
-      ["sessions", bridge],
-      ["signals", new LedgerState({ ledger, clock, self: id })],
-    ]);
-    const checkpoints = new Checkpoints({ fs: platform.fs, dir: options.dir, hasher, wal, channels, fold });
-    const applied = await checkpoints.restore(how.checkpoint, options.logger);
-    const { promised, joinedSince } = how;
-    const keeper = new MembersKeeper({
-      platform,
-      dir: options.dir,
-      logger: options.logger,
-      list: membership,
-      promised,
-    });
-    const replication: Replication = await openReplication({
-      wal,
-      transport,
-      hasher,
-      self: id,
-      membership,
-      membershipStore: keeper,
-      ...(promised === undefined ? {} : { promised }),
-      ...(joinedSince === undefined ? {} : { joinedSince }),
-      ...(options.removeAfterMs === undefined ? {} : { removeAfterMs: options.removeAfterMs }),
-      returned: (since) => this.parts.noteReturned(since),
-      clusterKeys,
-      acceptUnsigned: options.acceptUnsigned ?? false,
-      role: options.role ?? "member",
-      bootstrap: how.bootstrap,
-      joining: how.joining,
-      slotsMoved: how.slotsMoved ?? false,
-      channels: { sessions: bridge, signals: channels.get("signals") as Replicated },
-      ...(schema === undefined ? {} : { schema: schema.digest }),
-      relay: (records) => this.#relayed(bridge.relay(records)),
-      ...(keys === undefined || clusterKeys.length === 0 ? {} : { keys: () => keys.wrapped() }),
-      ...(applied === undefined ? {} : { applied }),
-      limits: replicationLimits(),
-      timers: platform.timers,
-      randomBytes: platform.randomBytes,
-      wallClock: platform.now,
-      ...(options.logger === undefined ? {} : { logger: options.logger }),
-      events: replicationEvents(this.emitter),
-      checkpoints: { fs: platform.fs, dir: options.dir },
-      replaced: () => {
-        checkpoints.forget();
-        schedule.now();
-      },
-      ...(options.onDiverged === undefined ? {} : { diverged: options.onDiverged }),
-    });
-    const { checkpointMs = REGION_DEFAULTS.checkpointMs, checkpointBytes = REGION_DEFAULTS.checkpointBytes } =
-      options;
-    const schedule = new CheckpointSchedule({
-      timers: platform.timers,
-      checkMs: Math.min(1_000, checkpointMs),
-      everyMs: checkpointMs,
-      everyBytes: checkpointBytes,
-      bytes: () => wal.byteCount(),
-      write: () => this.#keep(),
-    });
-    bridge.attach(replication);
-    const tokens = new RegionTokens({
-      fold,
-      replication,
-      slots,
-      hasher,
-      clusterId,
-      clusterKeys,
-      options,
-      now: platform.now,
-    });
-    const signals = new SignalWriter({
-      ledger,
-      effects: new SignalEffects(hasher, clusterId),
-      clock,
-      replication,
-      shardOf: (entity) => slots.shardOfEntity(entity),
-    });
-    const { logger } = options;
-    const erasures =
-      keys === undefined
-        ? undefined
-        : new Erasures({ keys, fold, replication, checkpoints, self: id, logger });
-    this.#running = {
-      keys,
-      erasures,
-      ledgers: [ledger],
-      signals,
-      replication,
-      bridge,
-      fold,
-      tokens,
-      checkpoints,
-      schedule,
-      keeper,
-      slots,
-    };
-    schedule.start();
+    this.#running = running;
     this.joinProblem = undefined;
-    this.#keeping = new SessionKeeping({
-      fold,
-      book,
-      self: id,
-      replication,
-      timers: platform.timers,
-      now: platform.now,
-      everyMs: REGION_DEFAULTS.keepEveryMs,
-      write: ({ session, request }) => this.#writes(bridge.submit(session, request)),
-      logger: options.logger,
-    });
-    if (book.policies.length > 0 && options.role !== "follower") this.#keeping.start();
-    if (how.joining) this.#noting = this.#noteJoined(replication);
-    if (id !== 0) keeper.watch(replication);
+    if (how.joining) this.#noting = this.#noteJoined(running.replication);
     this.#wake();
   }
 
@@ -362,43 +138,26 @@ export class RegionEngine {
   }
 
   members(): RegionMembers {
-    const list = this.#running?.replication.membership;
-    const { version, regions } = parseMembers(this.parts.options.members);
-    return list === undefined
-      ? {
-          version,
-          regions: Object.fromEntries(regions),
-          removed: [],
-          shards: this.parts.options.shards ?? 1,
-        }
-      : toRegionMembers(list);
+    return membersOf(this.#running?.replication, this.parts.options);
   }
 
   /** Takes another list of members, which spreads from here. */
   async setMembers(option: MembersOption): Promise<void> {
     const members = parseMembers(option);
-    this.#requireOpen();
-    const replication = this.#running?.replication;
-    if (replication === undefined) throw this.#notReady("wait with ready()");
-    const current = replication.membership;
-    const given = { version: members.version, regions: regionIds(members) };
-    const same = formatMembership(given) === formatMembership(current);
-    const next = (): Membership =>
-      given.version === current.version ? { ...current, ...given } : nextMembership(current, given);
-    await this.#translating((async () => (same ? undefined : replication.setMembership(next())))());
+    await this.#translating(setMembers(this.#joined(), members));
   }
 
   /** Spreads the slots over another number of shards, in every region. */
   async moveSlots(shards: number): Promise<void> {
     ShardRouter.hash(shards);
+    await this.#translating(moveSlots(this.#joined(), shards));
+  }
+
+  /** What can be used while the region does not serve. */
+  #joined(): Replication {
     this.#requireOpen();
-    const replication = this.#running?.replication;
-    if (replication === undefined) throw this.#notReady("wait with ready()");
-    const { membership } = replication;
-    if (shards === membership.shards) return;
-    const { version, regions } = membership;
-    const next = nextMembership(membership, { version: version + 1, regions, shards });
-    await this.#translating(replication.setMembership(next));
+    if (this.#running === undefined) throw this.#notReady("wait with ready()");
+    return this.#running.replication;
   }
 
   get fold(): SessionFold {
@@ -418,71 +177,9 @@ export class RegionEngine {
     return () => this.#listeners.delete(listener);
   }
 
-  /** One write, all the way to the level of acknowledgement asked for. */
-  write(session: string, request: OpRequest, options: WriteOptions): Promise<WriteResult> {
-    const { ack = "local" } = options;
-    try {
-      this.#requireOpen();
-      const running = this.#writable();
-      requireAckLevel(ack);
-      return this.#writes(running.bridge.submit(session, request, options)).then((result) =>
-        result.outcome === "refused" || ack === "local"
-          ? this.#resultOf(result, "local")
-          : this.#confirmed(running, session, result, ack, options),
-      );
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  }
-
-  #resultOf(
-    result: Submitted | Extract<Recorded, { readonly outcome: "refused" }>,
-    ack: NonNullable<WriteResult["ack"]>,
-  ): WriteResult {
-    if (result.outcome === "refused") {
-      increment(this.refused, result.code);
-      return { outcome: "refused", reason: result.code, message: result.message };
-    }
-    const { outcome, effectId, position } = result;
-    return { outcome, effectId, position, ack };
-  }
-
-  async #confirmed(
-    { fold, replication }: Running,
-    session: string,
-    result: Exclude<Submitted, { readonly outcome: "refused" }>,
-    ack: AckLevel,
-    options: WriteOptions,
-  ): Promise<WriteResult> {
-    // Of a duplicate only the session is known: its last positions cover every one of its operations.
-    const places = result.written === undefined ? fold.lastPositions(session) : [result.written];
-    const wait = { ...options, closed: this.#closing.signal };
-    return this.#resultOf(result, await this.#translating(acknowledged(replication, places, ack, wait)));
-  }
-
-  /** One signal without a session, all the way to the level of acknowledgement asked for. */
-  recordSignal(content: SignalContent, options: WriteOptions): Promise<SignalResult> {
-    const { ack = "local", operationId, signal } = options;
-    try {
-      this.#requireOpen();
-      const { signals, replication } = this.#writable();
-      requireAckLevel(ack);
-      return this.#writes(signals.record(content, operationId, signal)).then(async (result) => {
-        if (result.outcome === "refused") return this.#resultOf(result, "local");
-        const { outcome, effectId, written } = result;
-        const places = written === undefined ? replication.vector().entries() : [written];
-        const wait = { ...options, closed: this.#closing.signal };
-        const reached = await this.#translating(acknowledged(replication, places, ack, wait));
-        return { outcome, ...(effectId === undefined ? {} : { effectId }), ack: reached };
-      });
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  }
-
   /** An id for a new session of a user. */
   mintSessionId(user: string): string {
-    return this.#writable().slots.mint(user, this.parts.platform.randomBytes(SESSION_ID_BYTES));
+    return this.desk.writable().slots.mint(user, this.parts.platform.randomBytes(SESSION_ID_BYTES));
   }
 
   /** Starts a session or, for a retry of the same start, finds it. */
@@ -511,14 +208,14 @@ export class RegionEngine {
   }
 
   async #begin(id: string, request: OpRequest, options: WriteOptions): Promise<Session> {
-    const result = await this.write(id, request, options);
+    const result = await this.desk.write(id, request, options);
     if (result.outcome !== "refused") return new SessionHandle(this, id);
     throw beginError(id, result);
   }
 
   /** Destroys a user's keys, here and in every member. */
   async eraseUser(user: string, options: WriteOptions): Promise<EraseResult> {
-    const { keys, erasures } = this.#writable();
+    const { keys, erasures } = this.desk.writable();
     if (keys === undefined || erasures === undefined) {
       throw new RegionError(
         "ENCRYPTION_OFF",
@@ -526,20 +223,10 @@ export class RegionEngine {
       );
     }
     const pseudonym = keys.seals.pseudonymOf(user);
-    const result = await this.write(erasureSession(pseudonym), { kind: "erase", user }, options);
+    const result = await this.desk.write(erasureSession(pseudonym), { kind: "erase", user }, options);
     await erasures.settled();
     const report = erasures.of(toHex(pseudonym));
     return result.outcome === "refused" || report === undefined ? result : { ...result, report };
-  }
-
-  #keyStore(file: KeyFile, seed: Uint8Array, clusterId: Uint8Array): KeyStore {
-    const { options, platform, clusterKeys } = this.parts;
-    const { fs, hasher, timers, randomBytes } = platform;
-    const closed = this.#closing.signal;
-    const { dir, logger } = options;
-    return new KeyStore(file, {
-      ...{ fs, dir, hasher, timers, randomBytes, seed, clusterId, clusterKeys, logger, closed },
-    });
   }
 
   userOf(session: string): User {
@@ -569,7 +256,7 @@ export class RegionEngine {
       const wait = { timeoutMs, signal, closed: this.#closing.signal };
       if (this.parts.options.role === "follower")
         await handOver(this.running, this.parts, ticket, tail, wait);
-      else await this.#writes(bridge.relay(tail, signal === undefined ? { user } : { user, signal }));
+      else await this.desk.track(bridge.relay(tail, signal === undefined ? { user } : { user, signal }));
     }
     const left = Math.max(0, deadline - timers.now());
     await this.#translating(tokens.covered(ticket.need, { ...options, timeoutMs: left }));
@@ -644,14 +331,14 @@ export class RegionEngine {
       running: this.#running,
       closed: closing,
       problem,
-      refused: this.refused,
+      refused: this.desk.refused,
       policies: this.policies,
     });
   }
 
   metrics(health: RegionHealth = this.health()): RegionMetrics {
     const replication = this.#running?.replication.metrics();
-    return drawMetrics({ parts: this.parts, health, replication, fenced: this.fenced });
+    return drawMetrics({ parts: this.parts, health, replication, fenced: this.desk.fenced });
   }
 
   /** Lets writes under way finish, replicates a last ack, keeps a checkpoint, and releases the directory. */
@@ -664,8 +351,8 @@ export class RegionEngine {
     const { wal, closeClock, cold, name } = this.parts;
     this.#closing.abort(closedError(name));
     await this.#joining;
-    this.#keeping?.close();
-    if (this.#writing > 0) await new Promise<void>((resolve) => (this.#wroteAll = resolve));
+    this.#running?.keeping.close();
+    await this.desk.idle();
     const running = this.#running;
     // Whatever fails, the directory is released and the first failure is told.
     const steps = [
@@ -676,8 +363,7 @@ export class RegionEngine {
       async () => this.#noting,
       async () => running?.erasures?.settled(),
       async () => {
-        // Without it the next start replays more; nothing is lost.
-        if (running !== undefined) await this.#checkpoint(running);
+        if (running !== undefined) await writeCheckpoint(running, this.parts);
       },
       // Before the directory is released: the next to open it writes its own.
       () => this.monitor.close(),
@@ -699,68 +385,6 @@ export class RegionEngine {
       `Cannot retire the region ${this.parts.name} within ${timeoutMs} ms: not every member that is there holds its records, or too few agreed; it was closed, open it and try again, or remove it with setMembers in another`,
       { retryable: true },
     );
-  }
-
-  /** Writes a checkpoint, and lets go what no member and no start needs any more. */
-  async #keep(): Promise<void> {
-    const running = this.#running;
-    if (running === undefined || running.replication.joining) return;
-    const { options } = this.parts;
-    await this.#checkpoint(running);
-    try {
-      await running.replication.retain({
-        checkpoint: running.checkpoints.floor,
-        keepBytes: options.retentionKeepBytes ?? REGION_DEFAULTS.retentionKeepBytes,
-        capBytes: options.retentionCapBytes ?? REGION_DEFAULTS.retentionCapBytes,
-      });
-    } catch (error) {
-      options.logger?.warn({ err: error }, "Cannot remove old segments");
-    }
-  }
-
-  async #checkpoint({ checkpoints, replication }: Running): Promise<void> {
-    try {
-      await checkpoints.write(replication.vector(), replication.membership.version);
-    } catch (error) {
-      this.parts.options.logger?.warn({ err: error }, "Cannot write a checkpoint");
-    }
-  }
-
-  /** What a write needs. @throws RegionError when this region may not write now, which is counted. */
-  #writable(): Running {
-    try {
-      if (this.parts.options.role === "follower") throw readOnly(this.parts.name);
-      return this.running;
-    } catch (error) {
-      const { code } = error as { readonly code?: unknown };
-      if (typeof code === "string") increment(this.fenced, code);
-      throw error;
-    }
-  }
-
-  /** A write under way. */
-  #writes<Value>(writing: Promise<Value>): Promise<Value> {
-    this.#writing += 1;
-    return writing.then(
-      (value) => {
-        this.#wrote();
-        return value;
-      },
-      (error: unknown) => {
-        this.#wrote();
-        throw translate(error, this.parts.name);
-      },
-    );
-  }
-
-  #wrote(): void {
-    this.#writing -= 1;
-    if (this.#writing === 0) this.#wroteAll();
-  }
-
-  /** What a follower handed over; a region that is closing takes no more. */
-  async #relayed(relaying: Promise<void>): Promise<void> {
-    await this.#writes(relaying);
   }
 
   async #translating<Value>(promise: Promise<Value>): Promise<Value> {
@@ -808,17 +432,4 @@ export class RegionEngine {
       },
     );
   }
-}
-
-function increment(counts: Map<string, number>, code: string): void {
-  counts.set(code, (counts.get(code) ?? 0) + 1);
-}
-
-function requireAckLevel(ack: AckLevel): void {
-  if (typeof ack === "object" && !(Number.isSafeInteger(ack.remote) && ack.remote > 0))
-    throw new RangeError(`ack.remote must be a number of members from 1: ${String(ack.remote)}`);
-}
-
-function readOnly(name: string): RegionError {
-  return new RegionError("READ_ONLY", `Cannot write in ${name}: its role is follower; write in a member`);
 }

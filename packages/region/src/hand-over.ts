@@ -1,5 +1,5 @@
 import type { SessionReplicationBridge } from "@tidemark/session-bridge";
-import type { RegionParts, Running } from "./engine.ts";
+import type { RegionParts, Running } from "./running.ts";
 import { forwardTail } from "./forward.ts";
 import type { PresentedTicket } from "./tokens.ts";
 import { ticketError } from "./translate.ts";

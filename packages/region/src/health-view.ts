@@ -1,6 +1,6 @@
 import type { SignalLedger, SignalSchema } from "@tidemark/signals";
 import type { Log } from "@tidemark/wal";
-import type { Running, RegionParts } from "./engine.ts";
+import type { RegionParts, Running } from "./running.ts";
 import type { RegionHealth } from "./health.ts";
 import type { RegionPolicies } from "./region-policies.ts";
 import { toHex } from "./hex.ts";

@@ -1,6 +1,6 @@
 import { formatLogId } from "@tidemark/core";
 import type { LogHealth, PeerState, ReplicationMetrics } from "@tidemark/replication";
-import type { RegionParts } from "./engine.ts";
+import type { RegionParts } from "./running.ts";
 import type { RegionHealth } from "./health.ts";
 import type { LogMetrics, PeerMetrics, RegionMetrics } from "./metrics.ts";
 

@@ -1,6 +1,6 @@
 import { formatLogId } from "@tidemark/core";
 import type { RegionEmitter } from "./diagnostics.ts";
-import type { RegionParts } from "./engine.ts";
+import type { RegionParts } from "./running.ts";
 import type { RegionHealth } from "./health.ts";
 import type { RegionMetrics } from "./metrics.ts";
 import { statusHealth, writeStatus } from "./status-file.ts";

@@ -109,6 +109,6 @@ export class SessionHandle implements Session {
   }
 
   #write(request: OpRequest, options: WriteOptions): Promise<WriteResult> {
-    return this.#engine.write(this.id, request, options);
+    return this.#engine.desk.write(this.id, request, options);
   }
 }

@@ -34,7 +34,7 @@ export class SignalsHandle implements RegionSignals {
     this.#requireSchema();
     const { eventTimeMs = this.#engine.now(), propensity } = options;
     const content = { entity, signal, weight, eventTimeMs };
-    return this.#engine.recordSignal(
+    return this.#engine.desk.recordSignal(
       propensity === undefined ? content : { ...content, propensity },
       options,
     );

@@ -3,7 +3,7 @@ import { logId } from "@tidemark/core";
 import type { LogHealth } from "@tidemark/replication";
 import { expect, test } from "vitest";
 import { RegionEmitter } from "../src/diagnostics.ts";
-import type { RegionParts } from "../src/engine.ts";
+import type { RegionParts } from "../src/running.ts";
 import { openRegion, REGION_EVENT_NAMES, STATUS_FILE } from "../src/index.ts";
 import type { RegionStatus } from "../src/index.ts";
 import { Monitor } from "../src/monitor.ts";

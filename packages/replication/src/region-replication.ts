@@ -109,7 +109,7 @@ export class RegionReplication implements Replication {
         signal === undefined ? { shard } : { shard, signal },
       );
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

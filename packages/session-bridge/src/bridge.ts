@@ -185,7 +185,7 @@ export class SessionReplicationBridge implements Replicated {
         return this.#submit(session, request, options, undefined);
       });
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
