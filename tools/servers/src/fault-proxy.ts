@@ -1,0 +1,155 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+/** Where a {@link FaultProxy} leads. */
+export interface FaultProxyOptions {
+  /** The port behind it, on loopback. */
+  readonly target: number;
+  /** @defaultValue a free one */
+  readonly port?: number;
+}
+
+interface Pair {
+  readonly near: Socket;
+  readonly far: Socket;
+}
+
+/** What happens to the bytes. */
+type Mode = "pass" | "cut" | "stall";
+
+/** Bytes a stalled connection holds before it stops reading; nothing is thrown away. */
+const SLOW_TICK_MS = 20;
+
+/** A TCP proxy on loopback whose link can be cut, stalled, slowed or left half open, and healed. */
+export class FaultProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #target: number;
+  readonly #pairs = new Set<Pair>();
+  #mode: Mode = "pass";
+  #bytesPerSecond = Number.POSITIVE_INFINITY;
+
+  constructor(server: Server, target: number) {
+    this.#server = server;
+    this.#target = target;
+    server.on("connection", (near) => this.#accept(near));
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Connections that exist now. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  /** Ends every connection and refuses new ones. */
+  cut(): void {
+    this.#mode = "cut";
+    for (const { near, far } of this.#pairs) {
+      near.destroy();
+      far.destroy();
+    }
+  }
+
+  /** Passes nothing on, in either direction, and closes nothing: a link that has gone silent. */
+  stall(): void {
+    this.#mode = "stall";
+    for (const pair of this.#pairs) this.#pause(pair);
+  }
+
+  /** The far side goes away and the near side is not told. */
+  halfOpen(): void {
+    this.#mode = "stall";
+    for (const pair of this.#pairs) {
+      this.#pause(pair);
+      pair.far.removeAllListeners("close");
+      pair.far.destroy();
+    }
+  }
+
+  /** Passes at most so many bytes a second, in each direction of each connection. */
+  slow(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Everything as it was; connections whose other side is gone end. */
+  heal(): void {
+    this.#mode = "pass";
+    this.#bytesPerSecond = Number.POSITIVE_INFINITY;
+    for (const { near, far } of this.#pairs) {
+      if (near.destroyed || far.destroyed) {
+        near.destroy();
+        far.destroy();
+      } else {
+        near.resume();
+        far.resume();
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { near, far } of this.#pairs) {
+      near.destroy();
+      far.destroy();
+    }
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #accept(near: Socket): void {
+    if (this.#mode === "cut") {
+      near.destroy();
+      return;
+    }
+    const far = connect(this.#target, "127.0.0.1");
+    const pair = { near, far };
+    this.#pairs.add(pair);
+    const end = (): void => {
+      this.#pairs.delete(pair);
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) {
+      socket.setNoDelay(true);
+      socket.on("error", () => undefined);
+      socket.on("close", end);
+    }
+    this.#join(near, far);
+    this.#join(far, near);
+    if (this.#mode === "stall") this.#pause(pair);
+  }
+
+  #join(from: Socket, to: Socket): void {
+    from.on("data", (bytes: Buffer) => {
+      const flushed = to.write(bytes);
+      const pauseMs =
+        this.#bytesPerSecond === Number.POSITIVE_INFINITY
+          ? 0
+          : Math.max(SLOW_TICK_MS, (bytes.length * 1_000) / this.#bytesPerSecond);
+      if (flushed && pauseMs === 0) return;
+      from.pause();
+      const resume = (): void => {
+        if (this.#mode === "pass") from.resume();
+      };
+      if (pauseMs > 0) setTimeout(resume, pauseMs).unref();
+      else to.once("drain", resume);
+    });
+  }
+
+  #pause({ near, far }: Pair): void {
+    near.pause();
+    far.pause();
+  }
+}
+
+/** Opens a proxy in front of a port. */
+export function openFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(options.port ?? 0, "127.0.0.1", () => resolve(new FaultProxy(server, options.target)));
+  });
+}

@@ -1,0 +1,7 @@
+export { ServerUnavailableError } from "./errors.ts";
+export { FaultProxy, openFaultProxy, type FaultProxyOptions } from "./fault-proxy.ts";
+export { findServer, type ServerBinary, type ServerKind, type ServerRelease } from "./find-server.ts";
+export { freePort } from "./free-port.ts";
+export { NatsServer, startNats, type NatsOptions } from "./nats-server.ts";
+export { RedisServer, startRedis, type RedisOptions } from "./redis-server.ts";
+export type { ServerProcess } from "./server-process.ts";
