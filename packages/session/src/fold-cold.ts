@@ -40,8 +40,6 @@ export class FoldCold implements ColdCodec {
   evictable(session: SessionEntry): boolean {
     return (
       session.unknown.size === 0 &&
-      // An erasure finds what is an owner's in the sessions themselves.
-      session.owners === undefined &&
       session.idle.open.length === 0 &&
       session.lanes.every((lane) => lane.unstable === undefined) &&
       !this.#fold.heldUnhides.some((op) => op.session === session)
