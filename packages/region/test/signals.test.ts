@@ -170,7 +170,7 @@ test("SIG-2 wrong signals are typed errors, and a follower or a region without a
   const fails = async (promise: Promise<unknown>, code: string): Promise<void> => {
     await expect(promise).rejects.toMatchObject({ code });
   };
-  await fails(east.signals.record("a", "like" as "save", 1), "SIGNAL_UNKNOWN");
+  await fails(east.signals.record("a", "like", 1), "SIGNAL_UNKNOWN");
   await fails(east.signals.record("a", "save", 2 ** 40), "INVALID_WEIGHT");
   await fails(east.signals.record("", "save", 1), "SIGNAL_INVALID");
   for (const operationId of ["", "x".repeat(129), "\ud800"])
