@@ -100,6 +100,32 @@ test("SES-16 a region that lacks a policy stores and does not enforce, and says 
   expect(west.certificate()).toEqual(east.certificate());
 });
 
+test("SES-17 a merge takes in what the policy of its first session allows", async () => {
+  await using cluster = await clusterOf({ "us-east": { policies: POLICIES } });
+  const east = cluster.region("us-east");
+  const [strict, free] = [
+    await east.sessions.start({ user: "ada", agent: "scout", policy: "shop" }),
+    await east.sessions.start({ user: "ada", agent: "scout" }),
+  ];
+  await strict.signal("book", "save", 1);
+  await free.signal("book", "save", 1);
+  await free.signal("book", "buy", 1);
+  await free.prefer("size", "m");
+  await free.annotate("one");
+  await free.annotate("two", { entity: "book" });
+  const options = {
+    allows: ({ kind, name }: { kind: string; name: string }) => kind !== "annotate" || name === "",
+  };
+  const merged = await east.sessions.merge(strict.id, free.id, options);
+  const { signals, hints, annotations, policy } = merged.state();
+  expect([...(signals.get("book") ?? [])].map(([name, { count }]) => [name, count])).toEqual([["save", 2]]);
+  expect([hints.size, annotations]).toEqual([0, [{ text: "one" }]]);
+  expect(policy).toEqual(strict.state().policy);
+  expect(await merged.prefer("size", "l")).toMatchObject({ reason: "POLICY_KIND" });
+  const other = await east.sessions.merge(free.id, strict.id);
+  expect(other.state().hints.size).toBe(1);
+});
+
 test("SES-16 which sessions of a user an agent sees is asked with the session it works in", async () => {
   await using cluster = await clusterOf(both);
   const east = cluster.region("us-east");
