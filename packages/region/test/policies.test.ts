@@ -236,6 +236,28 @@ test("scenario 51: the owner closes for idleness while it is cut off and another
   expect(east.certificate()).toEqual(west.certificate());
 });
 
+test("SES-16 once the owner is removed, the member with the lowest number closes and purges", async () => {
+  const policies = { policies: [{ name: "brief", version: 1, idleMs: HOUR, retainMs: HOUR }] };
+  await using cluster = await clusterOf({ a: policies, b: policies, c: policies });
+  const [a, b] = [cluster.region("a"), cluster.region("b")];
+  const session = await cluster.region("c").sessions.start({ user: "ada", agent: "scout", policy: "brief" });
+  await cluster.converged();
+  await cluster.close("c");
+  await a.setMembers({ version: 2, regions: { a: 1, b: 2 } });
+  const closed = applied(b, "close");
+  pass(cluster, HOUR);
+  await closed;
+  expect(b.sessions.get(session.id)!.state().open).toBe(false);
+  const purged = applied(b, "purge");
+  pass(cluster, HOUR);
+  await purged;
+  expect(b.sessions.get(session.id)).toBeUndefined();
+  const writers = b.certificate().vector;
+  expect(Object.keys(writers).filter((log) => log.startsWith("sessions:"))).toHaveLength(2);
+  await cluster.converged();
+  expect(b.certificate()).toEqual(a.certificate());
+});
+
 test("SES-16 a purge waits while a member is cut off, and what that member wrote meanwhile changes nothing but hides", async () => {
   await using cluster = await clusterOf(both);
   const [east, west] = [cluster.region("us-east"), cluster.region("eu-west")];
