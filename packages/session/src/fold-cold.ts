@@ -16,6 +16,14 @@ import type { SessionFold } from "./session-fold.ts";
 import { readSessionBody, writeSession } from "./session-snapshot.ts";
 import type { ColdCodec } from "./session-table.ts";
 
+/** Is told which sessions are cold. */
+export interface ColdWatch {
+  evicted(session: SessionEntry): void;
+  returned(id: string): void;
+  /** None is any more. */
+  cleared(): void;
+}
+
 /**
  * Sessions as bytes in a cold store, and back. The bytes are of this run alone: logs are named by their numbers in the
  * fold, lanes and effects by their place in the session.
@@ -40,7 +48,6 @@ export class FoldCold implements ColdCodec {
   evictable(session: SessionEntry): boolean {
     return (
       session.unknown.size === 0 &&
-      session.idle.open.length === 0 &&
       session.lanes.every((lane) => lane.unstable === undefined) &&
       !this.#fold.heldUnhides.some((op) => op.session === session)
     );
@@ -52,7 +59,7 @@ export class FoldCold implements ColdCodec {
    * | effects  | varint count: effect id 16, stamp 10, lane varint (by its text), seqno varint                   |
    * | hides    | varint count of those that are hides: effect varint                                             |
    * | removed  | varint count: user `text`, kind u8, item `text`, dot 16                                         |
-   * | activity | stamp 10                                                                                        |
+   * | activity | stamp 10; varint count of idle closes in force: key 16, stamp 10, stamp seen 10                 |
    * | session  | {@link writeSession}                                                                            |
    */
   encode(session: SessionEntry): Uint8Array {
@@ -82,6 +89,12 @@ export class FoldCold implements ColdCodec {
       writeEffectKey(writer, dot);
     }
     writeHlc(writer, session.idle.stableStamp);
+    writer.varint(session.idle.open.length);
+    for (const { key, stamp, latest } of session.idle.open) {
+      writer.raw(key);
+      writeHlc(writer, stamp);
+      writeHlc(writer, latest);
+    }
     while (this.#logs.length < logs.ids.length) this.#logs.push(this.#logs.length);
     writeSession(writer, session, { logs: this.#logs, lanes: [], effects: places });
     return writer.view();
@@ -94,6 +107,7 @@ export class FoldCold implements ColdCodec {
       this.#dots.set(effectKey(fold.effects.idOf(index)), session.id);
     fold.effects.forget(session.effects);
     for (const lane of session.lanes) fold.freeLane(lane);
+    fold.coldWatch?.evicted(session);
   }
 
   decode(id: string, bytes: Uint8Array): SessionEntry {
@@ -118,6 +132,10 @@ export class FoldCold implements ColdCodec {
       session.removed.push({ user, kind, item: reader.text(), dot: effectKey(reader.view(EFFECT_ID_BYTES)) });
     }
     session.idle.stableStamp = readHlc(reader);
+    for (let left = reader.count(EFFECT_ID_BYTES + 20); left > 0; left--) {
+      const key = reader.view(EFFECT_ID_BYTES).slice();
+      session.idle.open.push({ key, stamp: readHlc(reader), latest: readHlc(reader) });
+    }
     let indices: number[] | undefined;
     const indexOf = (place: number): number => {
       indices ??= effects.map((add) => add());
@@ -137,6 +155,7 @@ export class FoldCold implements ColdCodec {
       session.held = session.user.held;
     }
     reader.finish();
+    fold.coldWatch?.returned(id);
     return session;
   }
 
@@ -181,6 +200,7 @@ export class FoldCold implements ColdCodec {
   }
 
   clear(): void {
+    this.#fold.coldWatch?.cleared();
     this.#dots.clear();
   }
 }

@@ -17,7 +17,7 @@ import { EffectTable } from "./effect-table.ts";
 import type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from "./fold-options.ts";
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
-import { FoldCold } from "./fold-cold.ts";
+import { type ColdWatch, FoldCold } from "./fold-cold.ts";
 import { FoldEffects } from "./fold-effects.ts";
 import type { Erasure } from "./erasure.ts";
 import { FoldErase } from "./fold-erase.ts";
@@ -65,6 +65,7 @@ export class SessionFold {
   readonly unstableBytesMax: number;
   readonly kinds: ReadonlySet<OpKind> | undefined;
   readonly cold: FoldCold = new FoldCold(this);
+  coldWatch: ColdWatch | undefined;
   readonly sessions: SessionTable;
   /** What is left of sessions that were purged; a session is here or in `sessions`. */
   readonly tombstones: Map<string, Tombstone> = new Map();
