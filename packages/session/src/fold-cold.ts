@@ -11,6 +11,7 @@ import {
   writeEffectKey,
   writeHlc,
 } from "@tidemark/core";
+import { IdleCloses } from "./idle-close.ts";
 import { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { readSessionBody, writeSession } from "./session-snapshot.ts";
@@ -131,11 +132,7 @@ export class FoldCold implements ColdCodec {
       const kind = hideKindOf(reader.u8()) ?? reader.fail("Cannot read a kind of hide");
       session.removed.push({ user, kind, item: reader.text(), dot: effectKey(reader.view(EFFECT_ID_BYTES)) });
     }
-    session.idle.stableStamp = readHlc(reader);
-    for (let left = reader.count(EFFECT_ID_BYTES + 20); left > 0; left--) {
-      const key = reader.view(EFFECT_ID_BYTES).slice();
-      session.idle.open.push({ key, stamp: readHlc(reader), latest: readHlc(reader) });
-    }
+    readIdle(reader, session.idle);
     let indices: number[] | undefined;
     const indexOf = (place: number): number => {
       indices ??= effects.map((add) => add());
@@ -180,13 +177,13 @@ export class FoldCold implements ColdCodec {
       reader.varint();
       reader.varint();
     }
-    session.idle.stableStamp = this.#skipToSession(reader);
+    this.#skipToSession(reader, session.idle);
     readSessionBody(reader, this.#fold, session, (place) => place);
     return session;
   }
 
-  /** From behind the effects to behind the id of the session; returns the stamp of its activity. */
-  #skipToSession(reader: ByteReader): Hlc {
+  /** From behind the effects to behind the id of the session; reads what is between on its activity. */
+  #skipToSession(reader: ByteReader, idle: IdleCloses = new IdleCloses()): void {
     for (let left = reader.count(1); left > 0; left--) reader.varint();
     for (let left = reader.count(EFFECT_ID_BYTES + 4); left > 0; left--) {
       reader.text();
@@ -194,13 +191,20 @@ export class FoldCold implements ColdCodec {
       reader.text();
       reader.view(EFFECT_ID_BYTES);
     }
-    const stamp = readHlc(reader);
+    readIdle(reader, idle);
     reader.text();
-    return stamp;
   }
 
   clear(): void {
     this.#fold.coldWatch?.cleared();
     this.#dots.clear();
+  }
+}
+
+function readIdle(reader: ByteReader, idle: IdleCloses): void {
+  idle.stableStamp = readHlc(reader);
+  for (let left = reader.count(EFFECT_ID_BYTES + 20); left > 0; left--) {
+    const key = reader.view(EFFECT_ID_BYTES).slice();
+    idle.open.push({ key, stamp: readHlc(reader), latest: readHlc(reader) });
   }
 }
