@@ -80,3 +80,24 @@ test("SES-17 a merge has what both sessions had, once, and is refused by code wh
     message: expect.stringMatching(/23\d{5} bytes/) as string,
   });
 });
+
+test("SES-17 REP-8 a fork lies in the shard of its user, whatever its id", async () => {
+  await using cluster = new Cluster(["us-east"]);
+  const region = await cluster.open("us-east", { bootstrap: true, shards: 4 });
+  const parent = await region.sessions.start({ user: "ada", agent: "scout" });
+  await parent.annotate("seen");
+  const forks = [
+    await parent.fork(),
+    ...(await Promise.all(["a", "b", "c"].map((id) => parent.fork({ id })))),
+  ];
+  const merged = await region.sessions.merge(forks[0]!.id, "a", { id: "m" });
+  for (const session of [...forks, merged]) {
+    await session.annotate("mine");
+    expect(session.state().annotations).toEqual([{ text: "seen" }, { text: "mine" }]);
+    // One log has all of the user's.
+    expect(session.progress("us-east").synced).toBe(true);
+  }
+  const { vector } = region.certificate();
+  const written = Object.entries(vector).filter(([log, lsn]) => log.startsWith("sessions:") && lsn > 1);
+  expect(written.length).toBe(1);
+});
