@@ -40,6 +40,12 @@ export function forkContent(
     if (fold.purged(id)) return refuse("SESSION_PURGED", `Cannot ${kind} session ${id}: it was purged`);
     if (entry?.start === undefined)
       return refuse("SESSION_UNKNOWN", `Cannot ${kind} session ${id}: its start is not known here`);
+    // Under the key of one, what is of the other would outlive their erasure.
+    if ((entry.owners?.length ?? 0) > 1)
+      return refuse(
+        "SESSION_USERS_DIFFER",
+        `Cannot ${kind} session ${id}: it holds something of several users`,
+      );
     parents.push({ entry, start: entry.start });
   }
   const [{ start }, other] = parents as [(typeof parents)[0], (typeof parents)[0] | undefined];
