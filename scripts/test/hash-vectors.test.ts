@@ -12,11 +12,14 @@ import {
 } from "../../packages/core/src/index.ts";
 import { FrameCodec } from "../../packages/replication/src/index.ts";
 import {
+  associatedData,
   decodeOp,
   EffectIds,
   OP_KIND_CODE,
   OpView,
   SessionFold,
+  UserKeys,
+  UserSeals,
   writeRequest,
 } from "../../packages/session/src/index.ts";
 import { SignalEffects, SignalLedger, SignalSchema } from "../../packages/signals/src/index.ts";
@@ -108,6 +111,28 @@ describe.each([
       expect(hex(hasher.digest(HASH_CONTEXTS.state, writer.take()))).toBe(vector.hash);
     },
   );
+
+  test.each<
+    Record<
+      "root" | "seed" | "user" | "pseudonym" | "secret" | "session" | "lane" | "plain" | "sealed",
+      string
+    > &
+      Record<"clusterId" | "request" | "digest", string> &
+      Record<"generation" | "number" | "kind", number>
+  >(vectors.userSeal)("SES-18 of a user's key: $pseudonym", (vector) => {
+    const keys = UserKeys.create(hasher, bytes(vector.root));
+    const seals = new UserSeals({ hasher, seed: bytes(vector.seed), keys });
+    const pseudonym = seals.pseudonymOf(vector.user);
+    expect(hex(pseudonym)).toBe(vector.pseudonym);
+    expect(hex(keys.secretOf(pseudonym, vector.generation)!)).toBe(vector.secret);
+    const seal = seals.find(pseudonym, vector.generation)!;
+    const place = associatedData(vector.session, bytes(vector.lane), vector.number, vector.kind);
+    const writer = new ByteWriter();
+    seal.seal(writer, bytes(vector.plain), place);
+    expect(hex(writer.take())).toBe(vector.sealed);
+    expect(hex(seal.open(bytes(vector.sealed), place)!)).toBe(vector.plain);
+    expect(hex(seal.requestDigest(bytes(vector.clusterId), bytes(vector.request)))).toBe(vector.digest);
+  });
 
   test.each<{ schema: string; digest: string }>(vectors.signalSchema)(
     "SIG-1 of a signal schema: $digest",

@@ -12,6 +12,7 @@ export const REGION_NAMES: readonly string[] = [
   "region.json",
   "clock",
   "keys",
+  "cold",
   "snapshot.part",
   MEMBERS_FILE,
   STATUS_FILE,

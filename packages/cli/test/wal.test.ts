@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../src/index.ts";
@@ -5,7 +6,7 @@ import type { WalDumpJson, WalInspectJson, WalVerifyJson } from "../src/index.ts
 import { Output } from "../src/output.ts";
 import { ByteProgress } from "../src/progress.ts";
 import { DAMAGE } from "./damage.ts";
-import { cli, makeMember, Place } from "./harness.ts";
+import { cli, makeMember, makeRegion, Place } from "./harness.ts";
 
 async function damaged(place: Place, name: string): Promise<string> {
   const dir = place.path("data");
@@ -37,6 +38,21 @@ test("CLI-2 wal inspect and wal dump agree, in text and in JSON, about logs, LSN
   expect(plain.stdout).not.toMatch(/[0-9a-f]{40}/);
   for (const file of log!.segments.map((segment) => segment.file))
     expect((await cli(["wal", "inspect", dir])).stdout).toContain(file);
+});
+
+test("CLI-2 wal inspect knows every file that a running region keeps, and names one that is nobody's", async () => {
+  using place = new Place();
+  const dir = place.path("data");
+  const region = await makeRegion(dir, { encryption: true });
+  try {
+    const inspect = async (): Promise<WalInspectJson> =>
+      JSON.parse((await cli(["wal", "inspect", dir, "--json"])).stdout) as WalInspectJson;
+    expect(await inspect()).toMatchObject({ unknown: [], holder: `process ${process.pid}` });
+    writeFileSync(place.path("data", "notes.txt"), "");
+    expect(await inspect()).toMatchObject({ unknown: ["notes.txt"] });
+  } finally {
+    await region.close();
+  }
 });
 
 test("CLI-2 wal dump takes a range and a log, and says nothing with an empty array", async () => {

@@ -7,6 +7,7 @@ import { RegionError } from "./errors.ts";
 import { OnceFilter } from "./export-effects.ts";
 import { ExportIndex, openOp, openSignal } from "./export-index.ts";
 import type { ExportRow, ExportSummary, SignalRow } from "./export-row.ts";
+import { unsealOf } from "./unseal.ts";
 
 /** What is exported. Times are of the events, Unix milliseconds; at least one is given. */
 export interface ExportOptions {
@@ -40,7 +41,7 @@ export interface ExportDirectory {
   readonly fs: WalFs;
   readonly dir: string;
   readonly hasher: Hasher;
-  /** See {@link ExportSource.unseal}. */
+  /** See {@link ExportSource.unseal}. @defaultValue with the keys that are in the directory */
   readonly unseal?: (op: OpView) => boolean;
 }
 
@@ -66,7 +67,7 @@ export async function* exportDirectory(
   requireRange(options);
   const { signal } = options;
   const logs = await readStoredLogs(fs, dir, { hasher, ...(signal === undefined ? {} : { signal }) });
-  return yield* exportLogs({ logs, hasher, unseal }, options);
+  return yield* exportLogs({ logs, hasher, unseal: unseal ?? (await unsealOf(fs, dir, hasher)) }, options);
 }
 
 /** The same of logs that somebody reads already. */

@@ -90,8 +90,8 @@ function read(value: unknown): MembersFile {
   for (const [id, at] of Object.entries(record(since, "since"))) came.set(idOf(Number(id)), u32(at, "since"));
   for (const id of names.values())
     if (gone.has(id)) throw new RangeError(`region ${id} is a member and removed`);
-  const router =
-    slots === undefined ? ShardRouter.hash(u32(shards, "shards")) : ShardRouter.parse(String(slots));
+  if (slots !== undefined && typeof slots !== "string") throw new RangeError("slots are no text");
+  const router = slots === undefined ? ShardRouter.hash(u32(shards, "shards")) : ShardRouter.parse(slots);
   if (router.shards > u32(shards, "shards"))
     throw new RangeError("slots belong to more shards than there are");
   const list = {

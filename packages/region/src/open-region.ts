@@ -294,8 +294,9 @@ async function findCluster(
     });
     requireShards(options, membership.shards, "the cluster has");
     requireEncryption(options, membership.encryption ?? false, "the cluster");
-    const keys = membership.encryption === true ? await takeKeys(engine, membership, asking) : undefined;
-    return { membership, keys };
+    if (membership.encryption !== true) return { membership, keys: undefined };
+    // A new directory has no checkpoint that could hold what was erased.
+    return { membership, keys: { ...(await takeKeys(engine, membership, asking)), cleaning: false } };
   });
 }
 

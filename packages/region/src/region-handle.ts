@@ -33,7 +33,7 @@ export class RegionHandle implements Region {
       start: async (options) =>
         engine.startSession(options.id ?? engine.mintSessionId(options.user), options.user, options),
       merge: async (one, other, options = {}) => {
-        const { allows } = options;
+        const allows = engine.policies.mergeFilter(engine.fold, one, options.allows);
         const request = { kind: "merge", parents: [one, other] as const } as const;
         return engine.beginFrom(allows === undefined ? request : { ...request, allows }, options);
       },

@@ -1,6 +1,6 @@
 import type { Hasher } from "@tidemark/core";
 import { PolicyBook, PolicyGate, SessionError, SessionPolicy } from "@tidemark/session";
-import type { SessionFold, SessionPolicyRules } from "@tidemark/session";
+import type { MergeFilter, SessionFold, SessionPolicyRules } from "@tidemark/session";
 import type { RegionHealth } from "./health.ts";
 import { toHex } from "./hex.ts";
 
@@ -55,6 +55,18 @@ export class RegionPolicies {
     const policy = this.book.of(start.clear);
     if (policy === "none") return () => true;
     return policy === undefined ? (other) => other === agent : (other) => policy.sees(agent, other);
+  }
+
+  /** What a merge takes in: what the policy of its first parent, which is its own, would let be written. */
+  mergeFilter(fold: SessionFold, parent: string, allows: MergeFilter | undefined): MergeFilter | undefined {
+    const start = fold.sessions.get(parent)?.start;
+    const policy = start === undefined ? "none" : this.book.of(start.clear);
+    if (policy === undefined || policy === "none") return allows;
+    const { kinds, signals } = policy;
+    return (item) =>
+      kinds?.has(item.kind) !== false &&
+      (item.kind !== "signal" || signals?.has(item.name) !== false) &&
+      allows?.(item) !== false;
   }
 
   health(): RegionHealth["policies"] {

@@ -129,7 +129,10 @@ export interface ForkOptions extends WriteOptions {
 
 /** How a merge begins. */
 export interface MergeOptions extends ForkOptions {
-  /** Leaves out what it says no to. A retry need not repeat it. @defaultValue everything */
+  /**
+   * Leaves out what it says no to, besides what the policy of the first session does not allow. A retry need not
+   * repeat it. @defaultValue everything
+   */
   readonly allows?: MergeFilter;
 }
 

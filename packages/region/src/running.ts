@@ -9,7 +9,7 @@ import type {
 } from "@tidemark/replication";
 import { SessionReplicationBridge } from "@tidemark/session-bridge";
 import type { Submitted } from "@tidemark/session-bridge";
-import { SessionAdmission, SessionFold } from "@tidemark/session";
+import { SessionAdmission, SessionFold, SessionKeeper } from "@tidemark/session";
 import type { SessionChange } from "@tidemark/session";
 import { SignalEffects, SignalLedger } from "@tidemark/signals";
 import type { Transport } from "@tidemark/transport";
@@ -133,6 +133,8 @@ export async function startRunning(
   });
   fold.onChange(hooks.changed);
   const { gate, book } = parts.policies;
+  // With its fold, so that it hears of every session that goes cold.
+  const sessionKeeper = new SessionKeeper({ fold, book, self: id });
   const admission = new SessionAdmission<Promise<Submitted>>({ fold, clock, gate });
   const slots = new SlotMap(() => replication.membership, hasher);
   const bridge = new SessionReplicationBridge({
@@ -224,9 +226,7 @@ export async function startRunning(
   erasures =
     keys === undefined ? undefined : new Erasures({ keys, fold, replication, checkpoints, self: id, logger });
   const keeping = new SessionKeeping({
-    fold,
-    book,
-    self: id,
+    keeper: sessionKeeper,
     replication,
     timers: platform.timers,
     now: platform.now,

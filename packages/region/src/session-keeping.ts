@@ -1,15 +1,12 @@
-import type { RegionId } from "@tidemark/core";
 import type { Replication } from "@tidemark/replication";
-import { type KeeperOp, SessionKeeper } from "@tidemark/session";
-import type { PolicyBook, SessionFold } from "@tidemark/session";
+import type { KeeperOp, SessionKeeper } from "@tidemark/session";
 import type { Timers } from "@tidemark/wal";
 import type { RegionLogger } from "./options.ts";
 
 /** What {@link SessionKeeping} works with. */
 export interface SessionKeepingOptions {
-  readonly fold: SessionFold;
-  readonly book: PolicyBook;
-  readonly self: RegionId;
+  /** Made with its fold, so that it has heard of every session that went cold. */
+  readonly keeper: SessionKeeper;
   readonly replication: Replication;
   readonly timers: Timers;
   /** Wall clock, Unix milliseconds. */
@@ -29,9 +26,8 @@ export class SessionKeeping {
   #closed: boolean = false;
 
   constructor(options: SessionKeepingOptions) {
-    const { fold, book, self } = options;
     this.#options = options;
-    this.#keeper = new SessionKeeper({ fold, book, self });
+    this.#keeper = options.keeper;
   }
 
   /** Looks again and again until it is closed. */

@@ -6,6 +6,7 @@ import type { RegionEngine } from "./engine.ts";
 import { RegionError } from "./errors.ts";
 import type { ExportRow, ExportSummary } from "./export-row.ts";
 import { exportLogs } from "./export-signals.ts";
+import { unsealWith } from "./unseal.ts";
 import type { ExportOptions } from "./export-signals.ts";
 import type { RegionSignals, SignalOptions, SignalResult } from "./region-signals.ts";
 
@@ -52,6 +53,7 @@ export class SignalsHandle implements RegionSignals {
       {
         logs,
         hasher: parts.platform.hasher,
+        unseal: running.keys === undefined ? undefined : unsealWith(running.keys.seals),
         userOf: (session) => running.fold.sessions.get(session)?.user?.id,
       },
       options,

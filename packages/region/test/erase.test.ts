@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { MemoryFs } from "@tidemark/wal";
-import { openRegion } from "../src/index.ts";
-import type { Region } from "../src/index.ts";
+import { exportDirectory, openRegion } from "../src/index.ts";
+import type { ExportRow, Region } from "../src/index.ts";
 import { Cluster, loneOptions } from "./cluster.ts";
 import { contentsOf, copyDisk, writeFile } from "./disk.ts";
 
@@ -71,8 +71,7 @@ test("SES-18 what is written is read in the other region, and no log holds a wor
 
 test("SES-18 erased: nothing is read, no file holds it, the report says where, and what follows is under another key", async () => {
   await using cluster = await encrypted("us", "eu");
-  const [us, eu] = [cluster.region("us"), cluster.region("eu")];
-  await livedIn(us);
+  await livedIn(cluster.region("us"));
   // Checkpoints from before hold the state in the plain.
   for (const name of ["us", "eu"]) {
     await cluster.close(name);
@@ -107,8 +106,6 @@ test("SES-18 erased: nothing is read, no file holds it, the report says where, a
   const second = await there.users.erase("ann-the-user", { ack: "all", ...WAIT });
   expect(second.report).toMatchObject({ pseudonym: result.report!.pseudonym, generation: 2 });
   expect(here.sessions.get("s-2")!.state().annotations).toEqual([]);
-  void us;
-  void eu;
 });
 
 test("SES-18 scenario 48: erased while cut off, with writes under the old key on the other side: the same digest everywhere", async () => {
@@ -253,8 +250,6 @@ test("SES-18 scenario 48: a kill between the keys and the state loses no erasure
   await second.users.erase("ann-the-user");
   await second.close();
   const keys = (await platform.fs.readFile("data/keys"))!;
-  const logs = (await contentsOf(platform.fs))["data/sessions"];
-  void logs;
   for (const name of await platform.fs.list("data/sessions"))
     await writeFile(image, `data/sessions/${name}`, (await platform.fs.readFile(`data/sessions/${name}`))!);
   await image.unlink("data/watermark");
@@ -333,4 +328,51 @@ test("SES-18 a retry of an erasure is the erasure, and a retry of what was erase
   expect(await session.annotate("new")).toMatchObject({ outcome: "refused", reason: "SESSION_UNKNOWN" });
   expect(session.state().annotations).toEqual([]);
   await region.close();
+});
+
+test("SES-18 a member that joins after an erasure, and one that only follows, have the same state and not a word of it", async () => {
+  await using cluster = new Cluster(["us", "eu", "ap"]);
+  const us = await cluster.open("us", { bootstrap: true, encryption: true, shards: 3 });
+  await livedIn(us);
+  const bob = await us.sessions.start({ id: "s-bob", user: "bob", agent: "shop" });
+  await bob.annotate("stays");
+  await us.users.erase("ann-the-user");
+  const again = await us.sessions.start({ id: "s-2", user: "ann-the-user", agent: "shop" });
+  await again.hide("another-item");
+  const eu = await cluster.open("eu");
+  const ap = await cluster.open("ap", { role: "follower", encryption: true });
+  await Promise.all([us, eu, ap].map((region) => region.ready(WAIT)));
+  await cluster.converged();
+  for (const region of [eu, ap]) {
+    expect(region.sessions.get("s-1")!.state()).toMatchObject({ annotations: [], signals: new Map() });
+    expect(region.sessions.get("s-bob")!.state().annotations).toEqual([{ text: "stays" }]);
+    expect(region.users.get("ann-the-user").hidden()).toEqual(["another-item"]);
+  }
+  expect(digests(cluster, ["us", "eu", "ap"]).size).toBe(1);
+  for (const name of ["us", "eu", "ap"])
+    for (const secret of SECRETS.slice(1))
+      expect(await filesWith(cluster.disk(name), secret), secret).toEqual([]);
+});
+
+test("SES-18 SIG-4 what is exported is opened with the keys that are left, and what is erased is left out", async () => {
+  const platform = loneOptions();
+  const region = await openRegion({ dir: "data", encryption: true }, platform);
+  await livedIn(region);
+  const bob = await region.sessions.start({ id: "s-bob", user: "bob", agent: "shop" });
+  await bob.signal("item-2", "like", 1, { propensity: 0.5 });
+  await bob.hide("item-9");
+  await region.users.erase("ann-the-user");
+  const rows = async (from: AsyncIterable<ExportRow>): Promise<ExportRow[]> => {
+    const all: ExportRow[] = [];
+    for await (const row of from) all.push(row);
+    return all;
+  };
+  const expected = [
+    { kind: "signal", entity: "item-2", user: "bob", propensity: 0.5 },
+    { kind: "hide", user: "bob", item: "item-9" },
+  ];
+  expect(await rows(region.signals.export({ sinceMs: 0 }))).toMatchObject(expected);
+  await region.close();
+  const { fs, hasher } = platform;
+  expect(await rows(exportDirectory({ fs, dir: "data", hasher }, { sinceMs: 0 }))).toMatchObject(expected);
 });

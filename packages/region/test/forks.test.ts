@@ -80,3 +80,47 @@ test("SES-17 a merge has what both sessions had, once, and is refused by code wh
     message: expect.stringMatching(/23\d{5} bytes/) as string,
   });
 });
+
+test("SES-17 REP-8 a fork lies in the shard of its user, whatever its id", async () => {
+  await using cluster = new Cluster(["us-east"]);
+  const region = await cluster.open("us-east", { bootstrap: true, shards: 4 });
+  const parent = await region.sessions.start({ user: "ada", agent: "scout" });
+  await parent.annotate("seen");
+  const forks = [
+    await parent.fork(),
+    ...(await Promise.all(["a", "b", "c"].map((id) => parent.fork({ id })))),
+  ];
+  const merged = await region.sessions.merge(forks[0]!.id, "a", { id: "m" });
+  for (const session of [...forks, merged]) {
+    await session.annotate("mine");
+    expect(session.state().annotations).toEqual([{ text: "seen" }, { text: "mine" }]);
+    // One log has all of the user's.
+    expect(session.progress("us-east").synced).toBe(true);
+  }
+  const { vector } = region.certificate();
+  const written = Object.entries(vector).filter(([log, lsn]) => log.startsWith("sessions:") && lsn > 1);
+  expect(written.length).toBe(1);
+});
+
+test("SES-17 SES-18 what a fork carries is under the user's key, and goes with the user", async () => {
+  await using cluster = new Cluster(["us", "eu"]);
+  for (const name of ["us", "eu"]) await cluster.open(name, { bootstrap: name === "us", encryption: true });
+  const [us, eu] = [cluster.region("us"), cluster.region("eu")];
+  await Promise.all([us, eu].map((region) => region.ready({ timeoutMs: 5_000 })));
+  const parent = await us.sessions.start({ user: "ada", agent: "scout" });
+  await parent.annotate("a word of hers");
+  const forks = [await parent.fork({ id: "a" }), await parent.fork({ id: "b" })];
+  await us.sessions.merge("a", "b", { id: "c" });
+  await cluster.converged();
+  expect(eu.sessions.get("c")!.state().annotations).toEqual([{ text: "a word of hers" }]);
+  await us.users.erase("ada");
+  await cluster.converged();
+  for (const region of [us, eu]) {
+    for (const id of [...forks.map((fork) => fork.id), "c"]) {
+      const state = region.sessions.get(id)?.state();
+      expect(state?.annotations ?? []).toEqual([]);
+      expect(state?.user).toBeUndefined();
+    }
+  }
+  expect(us.certificate().digest).toBe(eu.certificate().digest);
+});

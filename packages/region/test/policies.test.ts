@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Region, RegionOptions } from "../src/index.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, timersOf } from "./cluster.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -22,6 +22,7 @@ const POLICIES: NonNullable<RegionOptions["policies"]> = [
 async function clusterOf(options: Readonly<Record<string, Partial<RegionOptions>>>): Promise<Cluster> {
   const names = Object.keys(options);
   const cluster = new Cluster(names);
+  cluster.timers = timersOf(20);
   for (const name of names) await cluster.open(name, { bootstrap: name === names[0], ...options[name] });
   await Promise.all(names.map((name) => cluster.region(name).ready({ timeoutMs: 5_000 })));
   return cluster;
@@ -98,6 +99,32 @@ test("SES-16 a region that lacks a policy stores and does not enforce, and says 
   await cluster.converged();
   expect(session.state().signals.get("book")?.get("buy")?.count).toBe(1);
   expect(west.certificate()).toEqual(east.certificate());
+});
+
+test("SES-17 a merge takes in what the policy of its first session allows", async () => {
+  await using cluster = await clusterOf({ "us-east": { policies: POLICIES } });
+  const east = cluster.region("us-east");
+  const [strict, free] = [
+    await east.sessions.start({ user: "ada", agent: "scout", policy: "shop" }),
+    await east.sessions.start({ user: "ada", agent: "scout" }),
+  ];
+  await strict.signal("book", "save", 1);
+  await free.signal("book", "save", 1);
+  await free.signal("book", "buy", 1);
+  await free.prefer("size", "m");
+  await free.annotate("one");
+  await free.annotate("two", { entity: "book" });
+  const options = {
+    allows: ({ kind, name }: { kind: string; name: string }) => kind !== "annotate" || name === "",
+  };
+  const merged = await east.sessions.merge(strict.id, free.id, options);
+  const { signals, hints, annotations, policy } = merged.state();
+  expect([...(signals.get("book") ?? [])].map(([name, { count }]) => [name, count])).toEqual([["save", 2]]);
+  expect([hints.size, annotations]).toEqual([0, [{ text: "one" }]]);
+  expect(policy).toEqual(strict.state().policy);
+  expect(await merged.prefer("size", "l")).toMatchObject({ reason: "POLICY_KIND" });
+  const other = await east.sessions.merge(free.id, strict.id);
+  expect(other.state().hints.size).toBe(1);
 });
 
 test("SES-16 which sessions of a user an agent sees is asked with the session it works in", async () => {
@@ -208,6 +235,80 @@ test("scenario 51: the owner closes for idleness while it is cut off and another
   expect(await session.annotate("and here")).toMatchObject({ outcome: "applied" });
   await cluster.converged();
   expect(east.certificate()).toEqual(west.certificate());
+});
+
+test("SES-16 once the owner is removed, the member with the lowest number closes and purges", async () => {
+  const policies = { policies: [{ name: "brief", version: 1, idleMs: HOUR, retainMs: HOUR }] };
+  await using cluster = await clusterOf({ a: policies, b: policies, c: policies });
+  const [a, b] = [cluster.region("a"), cluster.region("b")];
+  const session = await cluster.region("c").sessions.start({ user: "ada", agent: "scout", policy: "brief" });
+  await cluster.converged();
+  await cluster.close("c");
+  await a.setMembers({ version: 2, regions: { a: 1, b: 2 } });
+  const closed = applied(b, "close");
+  pass(cluster, HOUR);
+  await closed;
+  expect(b.sessions.get(session.id)!.state().open).toBe(false);
+  const purged = applied(b, "purge");
+  pass(cluster, HOUR);
+  await purged;
+  expect(b.sessions.get(session.id)).toBeUndefined();
+  const writers = b.certificate().vector;
+  expect(Object.keys(writers).filter((log) => log.startsWith("sessions:"))).toHaveLength(2);
+  await cluster.converged();
+  expect(b.certificate()).toEqual(a.certificate());
+});
+
+test("SES-10 scenario 25: a removed region returns after a purge that it never heard of: its hide holds, and nothing else comes back", async () => {
+  const policies = { policies: [{ name: "brief", version: 1, idleMs: HOUR, retainMs: HOUR }] };
+  let isBack: () => void = () => undefined;
+  const back = new Promise<void>((resolve) => (isBack = resolve));
+  const hear = (_: object, message: string): void => {
+    if (message.includes("This region is back")) isBack();
+  };
+  const logger = { info: hear, warn: hear, error: hear };
+  await using cluster = await clusterOf({ a: policies, b: policies, c: { ...policies, logger } });
+  const [a, b, c] = [cluster.region("a"), cluster.region("b"), cluster.region("c")];
+  const session = await a.sessions.start({ user: "ada", agent: "scout", policy: "brief" });
+  await session.hide("old", { operationId: "hide-old" });
+  const other = await a.sessions.start({ user: "ada", agent: "scout" });
+  await cluster.converged();
+  for (const name of ["a", "b"]) cluster.network.cut("c", name);
+  const there = c.sessions.get(session.id)!;
+  await there.hide("new", { operationId: "hide-new" });
+  await there.hide("old", { operationId: "hide-old" });
+  await there.annotate("nobody else has seen this");
+  // The others go on without it, and forget.
+  await a.setMembers({ version: 2, regions: { a: 1, b: 2 } });
+  expect((await other.unhide("old", { ack: "all", timeoutMs: 60_000 })).ack).toBe("all");
+  const purged = Promise.all([applied(a, "purge"), applied(b, "purge")]);
+  const closed = applied(b, "close");
+  pass(cluster, HOUR);
+  await closed;
+  await Promise.all([a, b].map((region) => region.synced({ timeoutMs: 20_000 })));
+  pass(cluster, HOUR);
+  await purged;
+  expect((await other.annotate("later", { ack: "all", timeoutMs: 60_000 })).ack).toBe("all");
+  expect([a, b].map((region) => region.users.get("ada").hidden())).toEqual([[], []]);
+  const hidden = Promise.all([applied(a, "hide"), applied(b, "hide")]);
+  cluster.network.heal();
+  await hidden;
+  await Promise.all([a, b].map((region) => region.synced({ timeoutMs: 20_000 })));
+  // Taken back, it serves what the others know.
+  await b.setMembers({ version: 3, regions: { a: 1, b: 2, c: 3 } });
+  await back;
+  await c.ready({ timeoutMs: 20_000 });
+  await cluster.converged();
+  for (const region of [a, b, c]) {
+    expect(region.users.get("ada").hidden()).toEqual(["new"]);
+    expect(region.sessions.get(session.id)).toBeUndefined();
+    expect(region.users.get("ada").sessions()).toEqual([other.id]);
+    await expect(region.sessions.start({ id: session.id, user: "ada", agent: "scout" })).rejects.toThrow(
+      expect.objectContaining({ code: "SESSION_PURGED" }),
+    );
+  }
+  expect(b.certificate()).toEqual(a.certificate());
+  expect(c.certificate()).toEqual(a.certificate());
 });
 
 test("SES-16 a purge waits while a member is cut off, and what that member wrote meanwhile changes nothing but hides", async () => {

@@ -26,11 +26,14 @@ export function certify(
   return { vector, digest: hasher.digest(HASH_CONTEXTS.state, bytes) };
 }
 
-/** What a comparison of two states says; under two schemas there is nothing to compare. */
-export type Verdict = "equal" | "behind" | "diverged" | "other-schema";
+/** What a comparison of two states says; under two schemas, or folded by two versions, there is nothing to compare. */
+export type Verdict = "equal" | "behind" | "diverged" | "other-schema" | "other-version";
 
 /** What two certificates say about each other. */
-export function compareCertificates(a: Certificate, b: Certificate): Exclude<Verdict, "other-schema"> {
+export function compareCertificates(
+  a: Certificate,
+  b: Certificate,
+): Exclude<Verdict, "other-schema" | "other-version"> {
   if (!(a.vector.covers(b.vector) && b.vector.covers(a.vector))) return "behind";
   return equalBytes(a.digest, b.digest) ? "equal" : "diverged";
 }

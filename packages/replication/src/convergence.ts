@@ -27,6 +27,8 @@ export interface ConvergenceOptions {
   readonly state: ReplicationState;
   readonly transfer: StateTransfer;
   readonly frameBytesMax: number;
+  /** Of this region: what it acks. */
+  readonly foldVersion: number;
   /** The state was replayed from the beginning of all logs when this run began. */
   readonly replayed: boolean;
   /** Told once for each divergence, with the ids of what differs. */
@@ -91,10 +93,10 @@ export class Convergence {
     if (reply.kind !== "digests")
       throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} gives no certificate`);
     const certificate = { vector: reply.vector, digest: reply.digest };
-    // What was folded under another schema may differ: neither side is wrong.
-    if (this.#options.peers.get(peer)?.sameSchema === false) {
+    const incomparable = this.#incomparable(peer);
+    if (incomparable !== undefined) {
       this.diverged.delete(peer);
-      return { certificate, verdict: "other-schema" };
+      return { certificate, verdict: incomparable };
     }
     const verdict = compareCertificates(this.certificate(), certificate);
     if (verdict === "equal") {
@@ -118,12 +120,20 @@ export class Convergence {
   #compareAll(): void {
     const { peers, state, transfer } = this.#options;
     if (transfer.unready) return;
-    for (const { region, reported, agrees, sameSchema } of peers.all()) {
-      if (sameSchema === false) continue;
+    for (const { region, reported, agrees } of peers.all()) {
+      if (this.#incomparable(region) !== undefined) continue;
       const same = state.covers(reported) && reported.covers(state.vector());
       // One that does not answer is asked again at the next turn.
       if (agrees === true && same && reported.size > 0) this.compare(region).catch(() => undefined);
     }
+  }
+
+  /** What was folded under another schema, or by another version, may differ: neither side is wrong. */
+  #incomparable(region: RegionId): "other-schema" | "other-version" | undefined {
+    const { peers, foldVersion } = this.#options;
+    const peer = peers.get(region);
+    if (peer?.sameSchema === false) return "other-schema";
+    return peer?.ack !== undefined && peer.ack.foldVersion !== foldVersion ? "other-version" : undefined;
   }
 
   #mend(peer: RegionId): void {

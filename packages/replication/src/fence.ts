@@ -71,7 +71,7 @@ export class Fence {
       case "open":
         return "it is not fenced";
       case "shipping":
-        return this.#state.then === "removed"
+        return this.#state.next === "removed"
           ? "it was removed from the list of members, and its own records are not all at a member yet"
           : "it was away for too long, and its own records are not all at a member yet";
       case "restoring":
@@ -107,6 +107,9 @@ export class Fence {
         return;
       case "replaying":
         if (this.#replayed()) this.#work(() => this.#return());
+        return;
+      case "open":
+      case "removed":
         return;
     }
   }

@@ -6,7 +6,7 @@ export type FenceState =
   /** It serves and writes. */
   | { readonly stage: "open" }
   /** Members fetch of its own logs what they lack: nothing it acknowledged is discarded. */
-  | { readonly stage: "shipping"; readonly then: "return" | "removed" }
+  | { readonly stage: "shipping"; readonly next: "return" | "removed" }
   /** The state of a member replaces what it derived from what it knew. */
   | { readonly stage: "restoring" }
   /** Its own logs are applied on top of that. */
@@ -24,7 +24,7 @@ export type FenceEvent =
   | { readonly kind: "restored" }
   | { readonly kind: "replayed" };
 
-const SHIP_THEN_RETURN: FenceState = { stage: "shipping", then: "return" };
+const SHIP_THEN_RETURN: FenceState = { stage: "shipping", next: "return" };
 
 /**
  * The way back of a region that was away for too long: first it ships, then it takes a member's state, then it
@@ -40,7 +40,7 @@ export function stepFence(state: FenceState, event: FenceEvent): FenceState {
       return state.stage === "open" ? SHIP_THEN_RETURN : state;
     case "shipped":
       if (state.stage !== "shipping") return state;
-      return state.then === "removed" ? { stage: "removed" } : { stage: "restoring" };
+      return state.next === "removed" ? { stage: "removed" } : { stage: "restoring" };
     case "restored":
       return state.stage === "restoring" ? { stage: "replaying" } : state;
     case "replayed":
@@ -49,8 +49,8 @@ export function stepFence(state: FenceState, event: FenceEvent): FenceState {
 }
 
 function listed(state: FenceState, standing: Standing): FenceState {
-  const wasRemoved = state.stage === "removed" || (state.stage === "shipping" && state.then === "removed");
-  if (standing === "removed") return wasRemoved ? state : { stage: "shipping", then: "removed" };
+  const wasRemoved = state.stage === "removed" || (state.stage === "shipping" && state.next === "removed");
+  if (standing === "removed") return wasRemoved ? state : { stage: "shipping", next: "removed" };
   // Whoever was told that it is no member has been away, whatever the list says of it now.
   if (wasRemoved) return SHIP_THEN_RETURN;
   return standing === "returning" && state.stage === "open" ? SHIP_THEN_RETURN : state;

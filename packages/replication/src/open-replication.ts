@@ -294,6 +294,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     state,
     transfer,
     frameBytesMax: transport.capabilities.frameBytesMax,
+    foldVersion,
     replayed: options.applied === undefined,
     diverged: options.diverged,
   });

@@ -80,5 +80,5 @@ function verdictOf(
   if (plan.missing.length > 0) return plan.lacking.length > 0 ? "apart" : "behind";
   if (plan.lacking.length > 0) return "ahead";
   const known = local.digest !== undefined && remote.digest !== undefined;
-  return known && !equalBytes(local.digest as Uint8Array, remote.digest as Uint8Array) ? "diverged" : "equal";
+  return known && !equalBytes(local.digest, remote.digest) ? "diverged" : "equal";
 }

@@ -15,7 +15,7 @@ import type { Replicated } from "./replicated.ts";
 export interface SnapshotBody {
   /** The version of the list of members it was taken under. */
   readonly membershipVersion: number;
-  /** The newest op format that its states have folded: an older fold cannot go on from it. */
+  /** The version that folded it. Whether an older one can go on from a state, the state itself says when it is restored. */
   readonly foldVersion: number;
   /** What each channel's `Replicated.snapshot` gave. */
   readonly parts: ReadonlyMap<Channel, Uint8Array>;
@@ -121,10 +121,8 @@ export function whyNotRestorable(
   channels: ReadonlyMap<Channel, Replicated>,
   body: SnapshotBody,
 ): string | undefined {
-  for (const [channel, { foldVersion }] of channels) {
+  for (const channel of channels.keys()) {
     if (!body.parts.has(channel)) return `it has no state of the channel ${channel}`;
-    if (body.foldVersion > foldVersion)
-      return `it was folded by version ${body.foldVersion}, here is ${foldVersion}`;
   }
   return undefined;
 }

@@ -182,3 +182,26 @@ test("REP-11 a divergence is narrowed in two questions a channel, and writes tha
   expect(reports["b"]![0]!.slots).toBe(1);
   expect(states["b"]!.texts()).toEqual(states["a"]!.texts());
 });
+
+test("REP-13 states folded by two versions are not compared: a rolling upgrade is no divergence", async () => {
+  const cluster = new TestCluster(["a", "b"]);
+  await using _ = cluster;
+  const newer = new SlottedState();
+  newer.foldVersion = 2;
+  newer.digest = () => new Uint8Array(32).fill(2);
+  await cluster.open("a", { state: new SlottedState() });
+  await cluster.open("b", { state: newer });
+  await cluster.timers.advance(50);
+  await cluster.write("a", ...numbered(5));
+  await cluster.timers.advance(100_000);
+  for (const [name, peer] of [
+    ["a", 2],
+    ["b", 1],
+  ] as const) {
+    const { replication } = cluster.node(name);
+    const { verdict } = await cluster.timers.until(replication.requestCertificate(regionId(peer)));
+    expect(verdict).toBe("other-version");
+    expect(replication.health().diverged).toEqual([]);
+  }
+  expect(newer.resets).toBe(0);
+});

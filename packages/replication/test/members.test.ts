@@ -321,7 +321,7 @@ test("REP-7 while it is fenced a region neither writes nor counts, however often
   };
   const how = { joinedSince: 0, membership: a.membership, joining: false, returned };
   const c = (await cluster.open("c", how)).replication;
-  expect(c.fence).toEqual({ stage: "shipping", then: "return" });
+  expect(c.fence).toEqual({ stage: "shipping", next: "return" });
   expect(c.health()).toMatchObject({ state: "fenced", fence: "shipping" });
   await expect(cluster.write("c", "too soon")).rejects.toMatchObject({ code: "FENCED", retryable: true });
   await cluster.timers.advance(5_000);

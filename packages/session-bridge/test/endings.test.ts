@@ -28,7 +28,7 @@ class SlowRegion {
         try {
           encode(writer, lsn, this.log);
         } catch (error) {
-          reject(error as Error);
+          reject(error);
           return;
         }
         this.writing.push(() => {

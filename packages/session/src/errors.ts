@@ -24,7 +24,7 @@ export type SessionErrorCode =
   | "POLICY_RATE"
   /** A start of this session is known here. */
   | "SESSION_EXISTS"
-  /** Sessions of different users are not merged. */
+  /** Sessions of different users are not merged, nor one forked that holds something of several under their keys. */
   | "SESSION_USERS_DIFFER"
   /** What a fork or merge would carry is more than an operation holds. */
   | "SESSION_TOO_LARGE"

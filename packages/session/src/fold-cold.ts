@@ -11,10 +11,19 @@ import {
   writeEffectKey,
   writeHlc,
 } from "@tidemark/core";
+import { IdleCloses } from "./idle-close.ts";
 import { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { readSessionBody, writeSession } from "./session-snapshot.ts";
 import type { ColdCodec } from "./session-table.ts";
+
+/** Is told which sessions are cold. */
+export interface ColdWatch {
+  evicted(session: SessionEntry): void;
+  returned(id: string): void;
+  /** None is any more. */
+  cleared(): void;
+}
 
 /**
  * Sessions as bytes in a cold store, and back. The bytes are of this run alone: logs are named by their numbers in the
@@ -40,9 +49,6 @@ export class FoldCold implements ColdCodec {
   evictable(session: SessionEntry): boolean {
     return (
       session.unknown.size === 0 &&
-      // An erasure finds what is an owner's in the sessions themselves.
-      session.owners === undefined &&
-      session.idle.open.length === 0 &&
       session.lanes.every((lane) => lane.unstable === undefined) &&
       !this.#fold.heldUnhides.some((op) => op.session === session)
     );
@@ -54,7 +60,7 @@ export class FoldCold implements ColdCodec {
    * | effects  | varint count: effect id 16, stamp 10, lane varint (by its text), seqno varint                   |
    * | hides    | varint count of those that are hides: effect varint                                             |
    * | removed  | varint count: user `text`, kind u8, item `text`, dot 16                                         |
-   * | activity | stamp 10                                                                                        |
+   * | activity | stamp 10; varint count of idle closes in force: key 16, stamp 10, stamp seen 10                 |
    * | session  | {@link writeSession}                                                                            |
    */
   encode(session: SessionEntry): Uint8Array {
@@ -84,6 +90,12 @@ export class FoldCold implements ColdCodec {
       writeEffectKey(writer, dot);
     }
     writeHlc(writer, session.idle.stableStamp);
+    writer.varint(session.idle.open.length);
+    for (const { key, stamp, latest } of session.idle.open) {
+      writer.raw(key);
+      writeHlc(writer, stamp);
+      writeHlc(writer, latest);
+    }
     while (this.#logs.length < logs.ids.length) this.#logs.push(this.#logs.length);
     writeSession(writer, session, { logs: this.#logs, lanes: [], effects: places });
     return writer.view();
@@ -96,6 +108,7 @@ export class FoldCold implements ColdCodec {
       this.#dots.set(effectKey(fold.effects.idOf(index)), session.id);
     fold.effects.forget(session.effects);
     for (const lane of session.lanes) fold.freeLane(lane);
+    fold.coldWatch?.evicted(session);
   }
 
   decode(id: string, bytes: Uint8Array): SessionEntry {
@@ -119,7 +132,7 @@ export class FoldCold implements ColdCodec {
       const kind = hideKindOf(reader.u8()) ?? reader.fail("Cannot read a kind of hide");
       session.removed.push({ user, kind, item: reader.text(), dot: effectKey(reader.view(EFFECT_ID_BYTES)) });
     }
-    session.idle.stableStamp = readHlc(reader);
+    readIdle(reader, session.idle);
     let indices: number[] | undefined;
     const indexOf = (place: number): number => {
       indices ??= effects.map((add) => add());
@@ -139,6 +152,7 @@ export class FoldCold implements ColdCodec {
       session.held = session.user.held;
     }
     reader.finish();
+    fold.coldWatch?.returned(id);
     return session;
   }
 
@@ -163,13 +177,13 @@ export class FoldCold implements ColdCodec {
       reader.varint();
       reader.varint();
     }
-    session.idle.stableStamp = this.#skipToSession(reader);
+    this.#skipToSession(reader, session.idle);
     readSessionBody(reader, this.#fold, session, (place) => place);
     return session;
   }
 
-  /** From behind the effects to behind the id of the session; returns the stamp of its activity. */
-  #skipToSession(reader: ByteReader): Hlc {
+  /** From behind the effects to behind the id of the session; reads what is between on its activity. */
+  #skipToSession(reader: ByteReader, idle: IdleCloses = new IdleCloses()): void {
     for (let left = reader.count(1); left > 0; left--) reader.varint();
     for (let left = reader.count(EFFECT_ID_BYTES + 4); left > 0; left--) {
       reader.text();
@@ -177,12 +191,20 @@ export class FoldCold implements ColdCodec {
       reader.text();
       reader.view(EFFECT_ID_BYTES);
     }
-    const stamp = readHlc(reader);
+    readIdle(reader, idle);
     reader.text();
-    return stamp;
   }
 
   clear(): void {
+    this.#fold.coldWatch?.cleared();
     this.#dots.clear();
+  }
+}
+
+function readIdle(reader: ByteReader, idle: IdleCloses): void {
+  idle.stableStamp = readHlc(reader);
+  for (let left = reader.count(EFFECT_ID_BYTES + 20); left > 0; left--) {
+    const key = reader.view(EFFECT_ID_BYTES).slice();
+    idle.open.push({ key, stamp: readHlc(reader), latest: readHlc(reader) });
   }
 }

@@ -142,7 +142,7 @@ export class FoldEffects {
         this.#close(session, op.clear as CloseClear, position, isNew);
         return;
       case "purge":
-        this.#fold.purge(session);
+        this.#fold.purges.purge(session);
         return;
       case "erase": {
         const { pseudonym, upTo } = op.clear as EraseClear;

@@ -63,7 +63,7 @@ function refoldOp(
   effects.fold(op, waiting, position, effect < 0 || fold.unfolded.delete(effect));
   if (!waiting.stable) return;
   waiting.list?.settle(effect);
-  session.idle.settle(key, waiting.active);
+  session.idle.settle(waiting.active);
   if (op.kind === "purge") fold.purges.settle(session.id);
   waiting.hides?.unstableHides.delete(waiting);
   if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock") fold.heldUnhides.push(waiting);

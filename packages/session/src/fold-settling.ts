@@ -37,7 +37,7 @@ export class FoldSettling {
     this.#fold.counts.unstable -= 1;
     op.lane.release(op.seqno);
     op.session.held.remove(op);
-    op.session.idle.settle(op.key, op.active);
+    op.session.idle.settle(op.active);
     op.list?.settle(op.effect);
     op.hides?.unstableHides.delete(op);
     if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock")

@@ -18,7 +18,11 @@ const POSITION_BYTES = 17;
 /** Why a fork or merge is not accepted. */
 type ForkRefusal = Extract<
   SessionErrorCode,
-  "SESSION_UNKNOWN" | "SESSION_USERS_DIFFER" | "SESSION_TOO_LARGE" | "SESSION_STATES_CROSSED"
+  | "SESSION_UNKNOWN"
+  | "SESSION_PURGED"
+  | "SESSION_USERS_DIFFER"
+  | "SESSION_TOO_LARGE"
+  | "SESSION_STATES_CROSSED"
 >;
 
 /** What a fork or merge says, from what is folded here now, or why it cannot be. */
@@ -33,8 +37,15 @@ export function forkContent(
   const parents: { readonly entry: SessionEntry; readonly start: StartEffect }[] = [];
   for (const id of ids) {
     const entry = fold.sessions.get(id);
+    if (fold.purged(id)) return refuse("SESSION_PURGED", `Cannot ${kind} session ${id}: it was purged`);
     if (entry?.start === undefined)
       return refuse("SESSION_UNKNOWN", `Cannot ${kind} session ${id}: its start is not known here`);
+    // Under the key of one, what is of the other would outlive their erasure.
+    if ((entry.owners?.length ?? 0) > 1)
+      return refuse(
+        "SESSION_USERS_DIFFER",
+        `Cannot ${kind} session ${id}: it holds something of several users`,
+      );
     parents.push({ entry, start: entry.start });
   }
   const [{ start }, other] = parents as [(typeof parents)[0], (typeof parents)[0] | undefined];

@@ -2,7 +2,7 @@ import { compareHlc, HLC_ZERO, type Hlc, laterHlc } from "@tidemark/core";
 import type { OpView } from "./op-view.ts";
 import { OP_KIND_CODE } from "./op-kinds.ts";
 
-/** A close for idleness that holds so far, and is not stable. */
+/** A close for idleness that holds so far. */
 export interface IdleClose {
   /** The idempotency key of the close. */
   readonly key: Uint8Array;
@@ -25,7 +25,7 @@ export function voids(
 }
 
 /**
- * The idle closes of one session that can still become void.
+ * The idle closes of one session that are in force: each can still become void.
  *
  * A close is judged by the set of operations: whether one is stamped between what its writer had seen and the close.
  * Of stable operations only the latest stamp is needed: whoever writes a close has applied every operation that is
@@ -57,17 +57,8 @@ export class IdleCloses {
     return count;
   }
 
-  /** An operation is stable: activity is only remembered as the latest, and a close in force holds for good. */
-  settle(key: Uint8Array, active: Hlc | undefined): void {
-    if (active !== undefined) {
-      this.stableStamp = laterHlc(this.stableStamp, active);
-      return;
-    }
-    const at = this.open.findIndex((close) => sameKey(close.key, key));
-    if (at >= 0) this.open.splice(at, 1);
+  /** Activity is stable: only the latest of it is remembered. */
+  settle(active: Hlc | undefined): void {
+    if (active !== undefined) this.stableStamp = laterHlc(this.stableStamp, active);
   }
-}
-
-function sameKey(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, at) => byte === b[at]);
 }

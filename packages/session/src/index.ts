@@ -39,7 +39,7 @@ export * from "./ticket.ts";
 export type { TokenKey, TokenSeal, TokenTrust } from "./token.ts";
 export * from "./token-positions.ts";
 export * from "./user-keys.ts";
-export { erasureSession, UserSeal, UserSeals, type UserSealsOptions } from "./user-seal.ts";
+export { associatedData, erasureSession, UserSeal, UserSeals, type UserSealsOptions } from "./user-seal.ts";
 export { type UserSessionsOptions, UserView } from "./user-view.ts";
 export type { LogPlace } from "./unstable-op.ts";
 export type { UnstableOps } from "./unstable-ops.ts";

@@ -5,27 +5,24 @@ import {
   type HideKind,
   type Hlc,
   HLC_ZERO,
-  laterHlc,
   type LogId,
   SignalSums,
   StateDigest,
   type StateTerms,
 } from "@tidemark/core";
 import { EffectIds } from "./effect-id.ts";
-import type { OpPosition } from "./effect-list.ts";
 import { EffectTable } from "./effect-table.ts";
-import type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from "./fold-options.ts";
+import type { SessionFoldOptions, SignalRules, StableFrontier } from "./fold-options.ts";
 import { restoreFold, snapshotFold } from "./fold-snapshot.ts";
 import { type FoldCounts, type FoldStats, noCounts } from "./fold-counts.ts";
-import { FoldCold } from "./fold-cold.ts";
+import { type ColdWatch, FoldCold } from "./fold-cold.ts";
+import { FoldApply } from "./fold-apply.ts";
 import { FoldEffects } from "./fold-effects.ts";
 import type { Erasure } from "./erasure.ts";
 import { FoldErase } from "./fold-erase.ts";
 import { FoldPurge } from "./fold-purge.ts";
 import { refoldSession } from "./fold-refold.ts";
 import { FoldSettling } from "./fold-settling.ts";
-import { hexOf } from "./hex.ts";
-import { activityOf } from "./idle-close.ts";
 import type { LaneState } from "./lane.ts";
 import { LaneTable } from "./lane-table.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
@@ -33,8 +30,6 @@ import type { LogPositions } from "./log-positions.ts";
 import { LogTable } from "./log-table.ts";
 import type { OpKind } from "./op-kinds.ts";
 import { decodeOp, OpView } from "./op-view.ts";
-import type { SignalClear } from "./op.ts";
-import type { SignalView } from "./signal-view.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { SessionTable } from "./session-table.ts";
 import { changeOf, type SessionChange, type SessionState, sessionStateOf } from "./session-state.ts";
@@ -61,10 +56,10 @@ export class SessionFold {
   readonly ids: EffectIds;
   readonly schema: SignalRules | undefined;
   readonly #halfLifeMs: number;
-  readonly #ledger: SignalSink | undefined;
   readonly unstableBytesMax: number;
   readonly kinds: ReadonlySet<OpKind> | undefined;
   readonly cold: FoldCold = new FoldCold(this);
+  coldWatch: ColdWatch | undefined;
   readonly sessions: SessionTable;
   /** What is left of sessions that were purged; a session is here or in `sessions`. */
   readonly tombstones: Map<string, Tombstone> = new Map();
@@ -88,6 +83,7 @@ export class SessionFold {
   readonly hasher: Hasher;
   readonly #terms: StateTerms;
   readonly #fold: FoldEffects;
+  readonly #applying: FoldApply;
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
   #digest: StateDigest;
 
@@ -103,7 +99,6 @@ export class SessionFold {
     this.hasher = hasher;
     this.ids = new EffectIds(hasher, clusterId);
     this.schema = schema;
-    this.#ledger = ledger;
     this.#halfLifeMs = halfLifeMs;
     this.#terms = { foldVersion: DIGEST_VERSION, ...(schema === undefined ? {} : { schema: schema.digest }) };
     this.unstableBytesMax = unstableBytesMax;
@@ -114,6 +109,7 @@ export class SessionFold {
     // What is erased has to be found, and nothing of it may be on a disk: where users have keys all stay in memory.
     this.sessions = new SessionTable(this.cold, options.seals === undefined ? options.cold : undefined);
     this.#fold = new FoldEffects(this);
+    this.#applying = new FoldApply(this, this.#fold, ledger);
     this.#digest = new StateDigest(hasher, this.#terms);
   }
 
@@ -142,13 +138,13 @@ export class SessionFold {
     if (place === "known") {
       this.counts.duplicates += 1;
       const known = lane.find(op.seqno, key);
-      this.#note(session, known?.hides, number, lsn);
+      this.#applying.note(session, known?.hides, number, lsn);
       if (known !== undefined && !known.stable) this.logs.queues[number]?.push(lsn, known);
       return "duplicate";
     }
-    if (place === "fork" && !session.purged) this.#fork(session, lane, op.seqno);
+    if (place === "fork" && !session.purged) this.#applying.fork(session, lane, op.seqno);
     lane.add(op.seqno);
-    this.#applyNew(op, session, lane, key, number, lsn);
+    this.#applying.take(op, session, lane, key, number, lsn);
     this.#digest.touch(session);
     if (this.#listeners.size > 0) {
       const change = changeOf(op, session, log, lsn);
@@ -344,11 +340,6 @@ export class SessionFold {
     return later || this.#fold.folds(op);
   }
 
-  /** A purge of a session is folded: from now on it shows nothing. */
-  purge(session: SessionEntry): void {
-    this.purges.purge(session);
-  }
-
   /** The lane of a session, made if it is missing. */
   laneOf(...lane: Parameters<LaneTable["laneOf"]>): LaneState {
     return this.#lanes.laneOf(...lane);
@@ -357,98 +348,6 @@ export class SessionFold {
   /** Nothing names the lane any more. */
   freeLane(lane: LaneState): void {
     this.#lanes.free(lane);
-  }
-
-  #applyNew(
-    op: OpView,
-    session: SessionEntry,
-    lane: LaneState,
-    key: Uint8Array,
-    log: number,
-    lsn: number,
-  ): void {
-    const position: OpPosition = { stamp: op.stamp, lane, seqno: op.seqno, key };
-    session.maxStamp = laterHlc(session.maxStamp, op.stamp);
-    let isNew = true;
-    let effect = -1;
-    if (op.hasOperation) {
-      const added = this.effects.add(op.bytes, op.operationAt, {
-        stamp: op.stamp,
-        lane: lane.index,
-        seqno: op.seqno,
-      });
-      effect = added.index;
-      isNew = added.isNew;
-      if (isNew) session.effects = this.effects.link(effect, session.effects);
-      if (added.conflict && !session.purged) this.#conflict(session, hexOf(op.bytes, op.operationAt, 8));
-    }
-    if (isNew) {
-      session.effectCount += 1;
-      this.counts.effects += 1;
-    } else {
-      this.counts.duplicates += 1;
-    }
-    if (isNew) this.#toLedger(op);
-    const erased = this.erasing?.isErased(op) === true;
-    const folds = !erased && this.#fold.folds(op);
-    const active = activityOf(op);
-    if (active !== undefined) session.closes -= session.idle.note(active);
-    const waiting: UnstableOp = {
-      session,
-      lane,
-      seqno: op.seqno,
-      key,
-      kind: folds ? op.kind : undefined,
-      log,
-      lsn,
-      size: op.bytes.length,
-      active,
-      bytes: erased ? undefined : op.bytes,
-      effect,
-      list: undefined,
-      hides: undefined,
-      owner: undefined,
-      erased,
-      stable: false,
-      twin: undefined,
-    };
-    lane.hold(waiting);
-    this.sessions.grow(session, op.bytes.length);
-    this.logs.queues[log]?.push(lsn, waiting);
-    this.counts.unstable += 1;
-    session.held.add(waiting, this.unstableBytesMax);
-    if (folds) this.#fold.fold(op, waiting, position, isNew || this.unfolded.delete(effect));
-    else if (!erased && (!session.purged || this.mayFold(op))) {
-      if (isNew && effect >= 0) this.unfolded.add(effect);
-      this.erasing?.keep(op, session);
-      session.unknown.set(hexOf(key), op.bytes.slice());
-      this.counts.unknown += 1;
-    }
-    this.#note(session, waiting.hides, log, lsn);
-  }
-
-  /** A signal counts in the ledger once it is known, whatever becomes of its session, and whoever may read the rest. */
-  #toLedger(op: OpView): void {
-    if (this.#ledger === undefined || op.kind !== "signal") return;
-    if (this.schema === undefined && this.#ledger.leave !== undefined) {
-      this.#ledger.leave();
-      return;
-    }
-    const signal = readSignal(op);
-    if (signal !== undefined)
-      this.#ledger.add(signal.entity, signal.signal, signal.weight, signal.eventTimeMs);
-  }
-
-  #fork(session: SessionEntry, lane: LaneState, seqno: number): void {
-    const before = session.forks.size;
-    session.forks.set(`${lane.text} ${seqno}`, { lane: lane.text, seqno });
-    this.counts.forks += session.forks.size - before;
-  }
-
-  #conflict(session: SessionEntry, tag: string): void {
-    const before = session.conflicts.size;
-    session.conflicts.add(tag);
-    this.counts.conflicts += session.conflicts.size - before;
   }
 
   /** Made if it is missing; `undefined` if it was purged and forgotten, and the operation is known. */
@@ -466,12 +365,6 @@ export class SessionFold {
   #lane(session: SessionEntry, op: OpView): LaneState {
     for (const lane of session.lanes) if (op.laneIs(lane.bytes)) return lane;
     return this.laneOf(session, op.laneBytes, () => ({ lane: op.lane, text: op.laneText }));
-  }
-
-  #note(session: SessionEntry, hides: UserEntry | undefined, log: number, lsn: number): void {
-    session.positions.raise(log, lsn);
-    session.user?.positions.raise(log, lsn);
-    if (hides !== undefined && hides !== session.user) hides.positions.raise(log, lsn);
   }
 
   #places(positions: LogPositions | undefined): LogPlace[] {
@@ -498,15 +391,6 @@ export class SessionFold {
 function openOp(bytes: Uint8Array): OpView | undefined {
   try {
     return decodeOp(bytes);
-  } catch (error) {
-    if (error instanceof CoreError) return undefined;
-    throw error;
-  }
-}
-
-function readSignal(op: OpView): SignalClear | undefined {
-  try {
-    return (op.clear as SignalView).read();
   } catch (error) {
     if (error instanceof CoreError) return undefined;
     throw error;

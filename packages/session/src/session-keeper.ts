@@ -3,12 +3,18 @@ import { CLOSE_DURATION, CLOSE_IDLE, foldVersionOf } from "./op-kinds.ts";
 import type { PolicyBook } from "./policy-book.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionFold } from "./session-fold.ts";
-import type { SessionPolicyRules } from "./session-policy.ts";
+import { POLICY_MS_MAX, type SessionPolicyRules } from "./session-policy.ts";
 
 /** Operations that one tick asks for at most. */
 export const KEEPER_OPS_MAX = 64;
 /** Sessions that one tick looks at, at least; with more than 60 times as many, a sixtieth of all. */
 export const KEEPER_VISITS_MIN = 1_024;
+/** Cold sessions that one tick reads back at most. */
+export const KEEPER_COLD_READS_MAX = 256;
+/** How soon a cold session that is due, and for which nothing was written, is looked at again. */
+const COLD_PAUSE_MS = 60_000;
+const REGIONS = 0x1_0000;
+const NO_REGION = 0xffff;
 
 /** What a {@link SessionKeeper} needs. */
 export interface SessionKeeperOptions {
@@ -47,35 +53,37 @@ export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
   /** Sessions whose operation is being written. */
   readonly #busy: Set<string> = new Set();
+  /** Cold sessions that will be due: the second, times 65,536, and the region that started it. */
+  readonly #cold: Map<string, number> = new Map();
   #turn: Iterator<SessionEntry> | undefined;
+  #coldTurn: Iterator<[string, number]> | undefined;
+  #nowMs: number = 0;
 
   constructor(options: SessionKeeperOptions) {
     this.#options = options;
+    options.fold.coldWatch = {
+      evicted: (session) => this.#noteCold(session),
+      returned: (id) => void this.#cold.delete(id),
+      cleared: () => this.#cold.clear(),
+    };
   }
 
   /** What is to be written now; {@link SessionKeeper.done} is owed for each. */
   due(tick: KeeperTick): KeeperOp[] {
     const { fold, self } = this.#options;
-    const ops: KeeperOp[] = [];
     const members = new Set(tick.members);
-    if (tick.foldVersionMin < foldVersionOf("purge") || !members.has(self)) return ops;
+    this.#nowMs = tick.nowMs;
+    if (tick.foldVersionMin < foldVersionOf("purge") || !members.has(self)) return [];
     const lowest = Math.min(...members);
-    let visits = Math.max(KEEPER_VISITS_MIN, Math.ceil(fold.sessions.size / 60));
-    this.#turn ??= fold.sessions.governed();
-    for (; visits > 0 && this.#busy.size < KEEPER_OPS_MAX; visits--) {
-      // What was read back to be looked at need not stay.
-      fold.sessions.sweep();
-      const next = this.#turn.next();
-      if (next.done === true) {
-        this.#turn = undefined;
-        break;
-      }
-      const entry = next.value;
-      if (this.#busy.has(entry.id) || ownerOf(entry, members, lowest) !== self) continue;
-      const request = this.#dueOf(entry, tick.nowMs);
+    const owns = (region: number): boolean => (members.has(region) ? region : lowest) === self;
+    const ops: KeeperOp[] = [];
+    const visits = Math.max(KEEPER_VISITS_MIN, Math.ceil(fold.sessions.size / 60));
+    for (const session of this.#wanted(visits, owns)) {
+      const request = this.#requestFor(session, tick.nowMs);
       if (request === undefined) continue;
-      this.#busy.add(entry.id);
-      ops.push({ session: entry.id, request });
+      this.#busy.add(session.id);
+      ops.push({ session: session.id, request });
+      if (this.#busy.size >= KEEPER_OPS_MAX) break;
     }
     return ops;
   }
@@ -85,12 +93,63 @@ export class SessionKeeper {
     this.#busy.delete(session);
   }
 
-  #dueOf(entry: SessionEntry, nowMs: number): KeeperOp["request"] | undefined {
-    const start = entry.start;
-    if (start === undefined) return undefined;
-    const policy = this.#options.book.of(start.clear);
-    if (policy === undefined || policy === "none") return undefined;
-    const { rules } = policy;
+  /** Sessions of this region to look at in this tick: those in memory, then cold ones that may be due. */
+  *#wanted(visits: number, owns: (region: number) => boolean): Iterable<SessionEntry> {
+    if (this.#busy.size >= KEEPER_OPS_MAX) return;
+    const { sessions } = this.#options.fold;
+    this.#turn ??= sessions.inMemory();
+    for (let left = visits; left > 0; left--) {
+      const { value: session, done } = this.#turn.next();
+      if (done === true) {
+        this.#turn = undefined;
+        break;
+      }
+      if (!this.#busy.has(session.id) && owns(starterOf(session))) yield session;
+    }
+    this.#coldTurn ??= this.#cold.entries();
+    let reads = KEEPER_COLD_READS_MAX;
+    for (let left = visits; left > 0 && reads > 0; left--) {
+      const { value, done } = this.#coldTurn.next();
+      if (done === true) {
+        this.#coldTurn = undefined;
+        return;
+      }
+      const [id, held] = value;
+      if (Math.floor(held / REGIONS) * 1000 > this.#nowMs || !owns(held % REGIONS)) continue;
+      reads -= 1;
+      const session = sessions.get(id);
+      if (session !== undefined && !this.#busy.has(id)) yield session;
+    }
+  }
+
+  #noteCold(session: SessionEntry): void {
+    const dueMs = this.#dueMs(session);
+    if (dueMs === undefined) return;
+    // One that is due already and lies still: another look in a minute is soon enough.
+    const atMs = dueMs > this.#nowMs ? dueMs : this.#nowMs + COLD_PAUSE_MS;
+    this.#cold.set(session.id, Math.ceil(atMs / 1000) * REGIONS + starterOf(session));
+  }
+
+  /** When a session may have to be closed or purged, if nothing happens in it. */
+  #dueMs(session: SessionEntry): number | undefined {
+    const rules = this.#rulesOf(session);
+    if (rules === undefined) return undefined;
+    const { idleMs = POLICY_MS_MAX, durationMs = POLICY_MS_MAX, retainMs = POLICY_MS_MAX } = rules;
+    const lastMs = session.maxStamp.wallMs;
+    if (session.closes > 0) return rules.retainMs === undefined ? undefined : lastMs + retainMs;
+    if (rules.idleMs === undefined && rules.durationMs === undefined) return undefined;
+    return Math.min(lastMs + idleMs, (session.start?.position.stamp.wallMs ?? 0) + durationMs);
+  }
+
+  #rulesOf({ start }: SessionEntry): SessionPolicyRules | undefined {
+    const policy = start === undefined ? "none" : this.#options.book.of(start.clear);
+    return policy === undefined || policy === "none" ? undefined : policy.rules;
+  }
+
+  #requestFor(entry: SessionEntry, nowMs: number): KeeperOp["request"] | undefined {
+    const { start } = entry;
+    const rules = this.#rulesOf(entry);
+    if (start === undefined || rules === undefined) return undefined;
     if (entry.closes > 0)
       return isSettled(entry) && isOver(rules.retainMs, entry.maxStamp.wallMs, nowMs) ? PURGE : undefined;
     return this.#closeOf(entry, rules, start.position.stamp.wallMs, nowMs);
@@ -112,10 +171,10 @@ export class SessionKeeper {
 
 const PURGE: KeeperOp["request"] = { kind: "purge" };
 
-/** Which member writes for a session what its policy asks for. */
-function ownerOf(entry: SessionEntry, members: ReadonlySet<number>, lowest: number): number {
-  const lane = entry.start?.position.lane.lane;
-  return lane !== undefined && !("producer" in lane) && members.has(lane.region) ? lane.region : lowest;
+/** The region that started a session; of one that a client started there is none. */
+function starterOf({ start }: SessionEntry): number {
+  const lane = start?.position.lane.lane;
+  return lane === undefined || "producer" in lane ? NO_REGION : lane.region;
 }
 
 /** Whether every member has all of a session: nothing can come that makes its close void. */

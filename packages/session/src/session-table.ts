@@ -25,7 +25,6 @@ const SESSION_BYTES = 1_000;
 const OP_BYTES = 400;
 const HEAP_PER_BYTE = 6;
 const CLOSED = 1;
-const GOVERNED = 2;
 
 /**
  * The sessions of a fold, by id. Those that nobody has touched for longest lie in a store as bytes, once there is more
@@ -36,7 +35,7 @@ export class SessionTable {
   readonly #cold: ColdOptions | undefined;
   readonly #codec: ColdCodec;
   readonly #hot: Map<string, SessionEntry> = new Map();
-  /** Its place in the store times 4, and what has to be known of it without reading it: see below. */
+  /** Its place in the store, doubled, and 1 if it is closed: what has to be known without reading it. */
   readonly #places: Map<string, number> = new Map();
   /** The ends of the list of sessions that may be evictable. */
   #coldest: SessionEntry | undefined;
@@ -102,16 +101,6 @@ export class SessionTable {
     }
   }
 
-  /** Those under a policy, one by one: a cold one without is not read back. A sweep may come between. */
-  *governed(): IterableIterator<SessionEntry> {
-    for (const id of [...this.#hot.keys(), ...this.#places.keys()]) {
-      const place = this.#places.get(id);
-      if (place !== undefined && (place & GOVERNED) === 0) continue;
-      const session = this.get(id);
-      if (session !== undefined && isGoverned(session)) yield session;
-    }
-  }
-
   *[Symbol.iterator](): IterableIterator<[string, SessionEntry]> {
     for (const session of this.values()) yield [session.id, session];
   }
@@ -125,7 +114,7 @@ export class SessionTable {
   /** A session, or what is cold of it: nothing is moved. */
   peek(id: string): SessionEntry | Uint8Array | undefined {
     const place = this.#places.get(id);
-    return place === undefined ? this.#hot.get(id) : this.#cold?.store.get(Math.floor(place / 4));
+    return place === undefined ? this.#hot.get(id) : this.#cold?.store.get(Math.floor(place / 2));
   }
 
   /** Those in memory. A session with anything unusual about it is. */
@@ -172,8 +161,7 @@ export class SessionTable {
       this.#codec.evict(session);
       this.#hot.delete(session.id);
       this.#bytes -= session.weight;
-      const flags = (session.closes > 0 ? CLOSED : 0) | (isGoverned(session) ? GOVERNED : 0);
-      this.#places.set(session.id, place * 4 + flags);
+      this.#places.set(session.id, place * 2 + (session.closes > 0 ? CLOSED : 0));
     }
   }
 
@@ -189,7 +177,7 @@ export class SessionTable {
   #reload(id: string): SessionEntry | undefined {
     const held = this.#places.get(id);
     if (held === undefined || this.#cold === undefined) return undefined;
-    const place = Math.floor(held / 4);
+    const place = Math.floor(held / 2);
     const bytes = this.#cold.store.get(place);
     const session = this.#codec.decode(id, bytes);
     this.#places.delete(id);
@@ -221,8 +209,4 @@ export class SessionTable {
     session.colder = undefined;
     session.warmer = undefined;
   }
-}
-
-function isGoverned({ start }: SessionEntry): boolean {
-  return start !== undefined && start.clear.policy !== "";
 }

@@ -7,7 +7,6 @@ import { writeSession } from "./session-snapshot.ts";
 
 /** Effect id, stamp, lane u32 and number u64. */
 const ROW_BYTES: number = EFFECT_ID_BYTES + HLC_BYTES + 12;
-const NO_CLOSES: IdleCloses["open"] = [];
 
 /** What the sections of a snapshot say of a session. */
 export interface SnapshotSession {
@@ -74,7 +73,7 @@ export class SnapshotSessions {
       this.listed.push(
         detached === undefined
           ? session
-          : { idle: { stableStamp: session.idle.stableStamp, open: NO_CLOSES } },
+          : { idle: { stableStamp: session.idle.stableStamp, open: session.idle.open } },
       );
     }
   }

@@ -126,6 +126,29 @@ test("SES-18 REP-12 a snapshot goes on as the fold it was taken of, with keys th
   );
 });
 
+test("SES-18 what one user's latest had pushed out counts again once that user is erased", () => {
+  const fold = sealedFold();
+  const values = [
+    ["ann", "first"],
+    ["ann", "second"],
+    ["bob", "third"],
+    ["bob", "fourth"],
+  ] as const;
+  for (const [at, [user, value]] of values.entries()) {
+    const stamp = { wallMs: at, counter: 0, clockId: 1 };
+    const header = { session: "s", lane: { region: 1, epoch: 7 }, seqno: at + 1, stamp, userKey: 1 };
+    const op: Op = { ...header, kind: "prefer", clear: {}, sealed: { key: "size", value } };
+    fold.apply(sealedOp(op, { user, generation: 1 }).bytes, LOGS[0]!, at + 1);
+  }
+  expect(fold.session("s")!.hints.get("size")).toBe("fourth");
+  const restored = sealedFold();
+  restored.restore(fold.snapshot());
+  for (const one of [fold, restored]) {
+    one.erasing!.erase(hex(freshSeals().pseudonymOf("bob")), 1);
+    expect(one.session("s")!.hints.get("size")).toBe("second");
+  }
+});
+
 test("SES-18 nothing that an erased user wrote is left in memory's snapshot, whatever was folded before", () => {
   fc.assert(
     fc.property(withCourses, ([past, course]) => {

@@ -1,11 +1,19 @@
 import { readFileSync } from "node:fs";
-import { logId, nobleHasher } from "@tidemark/core";
+import { HlcClock, logId, nobleHasher } from "@tidemark/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type OpRequest, OP_BYTES_MAX, SessionFold, type SessionState } from "../src/index.ts";
-import { CLUSTER_ID, hex, opBytes } from "./history.ts";
+import {
+  type OpRequest,
+  OP_BYTES_MAX,
+  SessionFold,
+  type SessionState,
+  type Op,
+  SessionAdmission,
+} from "../src/index.ts";
+import { CLUSTER_ID, hex, LOGS, opBytes } from "./history.ts";
 import { FORK_SAMPLES } from "./ops.ts";
 import { exchange, settle, started, TestRegion } from "./region.ts";
+import { sealedFold, sealedOp } from "./sealed-history.ts";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden/state-forks-v1.json", import.meta.url), "utf8")) as {
   readonly digest: string;
@@ -295,4 +303,29 @@ test("SES-17 golden digest and snapshot of a fork and a merge", () => {
   const restored = open();
   restored.restore(Uint8Array.from(Buffer.from(GOLDEN.snapshot, "hex")));
   expect(hex(restored.digest())).toBe(GOLDEN.digest);
+});
+
+test("SES-17 SES-18 a session with something of two users under keys is not forked: it would outlive an erasure", () => {
+  const fold = sealedFold();
+  const clock = new HlcClock({ clockId: 1, now: () => 1_790_000_000_000 });
+  const admission = new SessionAdmission({ fold, clock });
+  const head = {
+    lane: { region: 1, epoch: 7 },
+    stamp: { wallMs: 5, counter: 1, clockId: 1 },
+    session: "s",
+    userKey: 1,
+  };
+  const start = (user: string) => ({
+    kind: "start",
+    clear: { policy: "", policyVersion: 0 },
+    sealed: { user, agent: "a", metadata: {} },
+  });
+  for (const [at, user] of ["ann", "bob"].entries()) {
+    const op = { ...head, ...start(user), seqno: at + 1 } as Op;
+    fold.apply(sealedOp(op, { user, generation: 1 }).bytes, LOGS[0]!, at + 1);
+    const answer = admission.admit(`fork-${at}`, { kind: "fork", parent: "s" });
+    expect(answer.type === "refused" ? answer.code : answer.type).toBe(
+      at === 0 ? "accepted" : "SESSION_USERS_DIFFER",
+    );
+  }
 });

@@ -79,7 +79,7 @@ const rules: fc.Arbitrary<SessionPolicyRules> = fc
     },
     { requiredKeys: ["name", "version"] },
   )
-  .filter(({ name }) => Buffer.byteLength(name) <= 64) as fc.Arbitrary<SessionPolicyRules>;
+  .filter(({ name }) => Buffer.byteLength(name) <= 64);
 
 test("SES-16 a policy is named by its content: canonical bytes come back, and any others are refused", () => {
   fc.assert(

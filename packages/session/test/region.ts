@@ -21,11 +21,7 @@ export class TestRegion {
   log: LogId;
   readonly #shipped: Map<TestRegion, number> = new Map();
 
-  constructor(
-    id: number,
-    nowMs: number = 1_790_000_000_000,
-    options: Pick<SessionFoldOptions, "schema" | "ledger"> = {},
-  ) {
+  constructor(id: number, nowMs: number = 1_790_000_000_000, options: Partial<SessionFoldOptions> = {}) {
     this.id = id;
     this.fold = new SessionFold({ hasher: nobleHasher, clusterId: CLUSTER_ID, ...options });
     this.nowMs = nowMs;

@@ -103,7 +103,7 @@ export const sealedHistory: fc.Arbitrary<SealedHistory> = fc
     const ops: SealedOp[] = [];
     const records: { log: number; op: number }[] = [];
     for (const { session, lane, seqno, stamp, tag, user: who, content, dots, logs, ...drawn } of draws) {
-      const user = USERS[who]!;
+      const user = USERS[who];
       const upTo = drawn.erases;
       const pseudonym = ALL.pseudonymOf(user);
       const known: OpContent =
@@ -132,7 +132,7 @@ export const sealedHistory: fc.Arbitrary<SealedHistory> = fc
               },
             };
       const header = {
-        session: upTo > 0 ? erasureSession(pseudonym) : SESSIONS[session]!,
+        session: upTo > 0 ? erasureSession(pseudonym) : SESSIONS[session],
         lane: LANES[lane]!,
         seqno,
         stamp,

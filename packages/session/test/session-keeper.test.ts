@@ -2,11 +2,15 @@ import { nobleHasher } from "@tidemark/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
+  type ColdStore,
   FOLD_VERSION,
+  KEEPER_COLD_READS_MAX,
   KEEPER_OPS_MAX,
   KEEPER_VISITS_MIN,
+  MemoryColdStore,
   type OpRequest,
   PolicyBook,
+  type SessionFoldOptions,
   SessionKeeper,
   SessionPolicy,
   type SessionPolicyRules,
@@ -24,8 +28,8 @@ class KeptRegion extends TestRegion {
   readonly keeper: SessionKeeper;
   readonly policy: SessionPolicy;
 
-  constructor(id: number, policy: SessionPolicy) {
-    super(id, START);
+  constructor(id: number, policy: SessionPolicy, options: Partial<SessionFoldOptions> = {}) {
+    super(id, START, options);
     this.policy = policy;
     this.keeper = new SessionKeeper({ fold: this.fold, book: new PolicyBook([policy]), self: id });
   }
@@ -136,6 +140,62 @@ test("SES-16 a tick is bounded in what it asks for and in what it looks at; all 
   for (let ticks = 0; ticks < 60 && closed.size < count; ticks++)
     for (const told of region.keep([1])) closed.add(told);
   expect(closed.size).toBe(count);
+});
+
+test("SES-16 RGN-4 cold sessions are closed and purged in their time, and are not read back before", () => {
+  let reads = 0;
+  const store = new MemoryColdStore();
+  const counted: ColdStore = {
+    put: (bytes) => store.put(bytes),
+    get: (place) => {
+      reads += 1;
+      return store.get(place);
+    },
+    delete: (place) => store.delete(place),
+    clear: () => store.clear(),
+  };
+  const policy = policyOf({ idleMs: 100_000, retainMs: 500_000 });
+  const region = new KeptRegion(1, policy, { cold: { store: counted, budgetBytes: 0 } });
+  const other = new TestRegion(2, START);
+  const count = KEEPER_COLD_READS_MAX + 50;
+  const { id, rules } = policy;
+  const start = { kind: "start", user: "bob", agent: "a", policy: id, policyVersion: rules.version } as const;
+  for (let at = 0; at < count; at++) region.begin(`s-${at}`);
+  for (let at = 0; at < 50; at++) other.write(`t-${at}`, start);
+  exchange([region, other]);
+  const rest = (): void => {
+    settle([region, other]);
+    region.fold.sessions.sweep();
+  };
+  rest();
+  expect(region.fold.sessions.hot.sessions).toBe(0);
+  const keepAll = (ticks: number): Set<string> => {
+    const told = new Set<string>();
+    for (let tick = 0; tick < ticks; tick++) {
+      for (const one of region.keep([1, 2])) told.add(one);
+      rest();
+    }
+    return told;
+  };
+  expect(keepAll(3).size).toBe(0);
+  region.nowMs += 99_000;
+  expect(keepAll(3).size).toBe(0);
+  expect(reads).toBe(0);
+  region.nowMs += 2_000;
+  const closed = keepAll(20);
+  // Those of the other region are its own.
+  expect([...closed].filter((told) => told.startsWith("close 1 s-")).length).toBe(count);
+  expect(closed.size).toBe(count);
+  reads = 0;
+  expect(keepAll(3).size).toBe(0);
+  expect(reads).toBe(0);
+  region.nowMs += 502_000;
+  expect(keepAll(20).size).toBe(count);
+  expect(region.fold.stats()).toMatchObject({ purged: count, sessions: 50 });
+  // Once the other is removed they are this region's.
+  const left = new Set<string>();
+  for (let tick = 0; tick < 4; tick++) for (const one of region.keep([1])) left.add(one);
+  expect([...left].filter((told) => told.startsWith("close 1 t-")).length).toBe(50);
 });
 
 test("scenario 51: the owner closes for idleness while another region serves the session: the close is void", () => {

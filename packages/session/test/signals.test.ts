@@ -79,7 +79,7 @@ test("SIG-3 SES-17 what a fork carries was added when it was signalled, and is n
 test("SIG-3 SES-18 a signal whose sealed part nobody can read yet still counts", () => {
   const ledger = new Ledger();
   const fold = foldOf(ledger);
-  const sealed = signalOp(1, { sealed: { annotation: "x".repeat(15) } } as Partial<Op>);
+  const sealed = signalOp(1, { sealed: { annotation: "x".repeat(15) } });
   // A generation of a key: the part behind it is now a pseudonym.
   sealed[decodeOp(sealed).stampAt + 10] = 3;
   fold.apply(sealed, LOGS[0]!, 1);
@@ -108,7 +108,7 @@ test("SIG-1 SES-7 a session's own signals decay as the schema says, others as wi
   for (const [at, signal] of ["save", "skip", "bought", "toString"].entries()) {
     const clear = { entity: "e", signal, weight: 1, eventTimeMs: NOW };
     for (const each of [fold, bare])
-      each.apply(signalOp(at + 1, { kind: "signal", clear } as Partial<Op>), LOGS[0]!, at + 1);
+      each.apply(signalOp(at + 1, { kind: "signal", clear }), LOGS[0]!, at + 1);
   }
   const scores = (each: SessionFold): number[] =>
     ["save", "skip", "bought", "toString"].map((signal) =>

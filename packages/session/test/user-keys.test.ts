@@ -106,6 +106,6 @@ test("CORE-13 any bytes decode or are refused, and a tree deeper than its paths 
       }
     }),
   );
-  const deep = Uint8Array.from([...new Array<number>(65).fill(2), 1]);
+  const deep = Uint8Array.from([...Array.from({ length: 65 }, () => 2), 1]);
   expect(() => KeyTree.decode(new ByteReader(deep), nobleHasher)).toThrow(CoreError);
 });

@@ -85,7 +85,7 @@ export class SignalLedger<Name extends string = string> implements LedgerSums {
     const { hasher, schema } = options;
     this.#hasher = hasher;
     this.schema = schema;
-    this.#reader = new LedgerReader(schema ?? (EMPTY_SCHEMA as SignalSchema<Name>), [this]);
+    this.#reader = new LedgerReader(schema ?? EMPTY_SCHEMA, [this]);
     this.#digest = this.#emptyDigest();
   }
 
