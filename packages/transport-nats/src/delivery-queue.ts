@@ -1,0 +1,112 @@
+import type { Delivery, Subscription } from "@tidemark/transport";
+
+interface Waiter {
+  resolve(result: IteratorResult<Delivery, undefined>): void;
+  reject(reason: unknown): void;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** The frames of one subscription that nobody has pulled yet, bounded. */
+export class DeliveryQueue implements Subscription {
+  readonly #framesMax: number;
+  readonly #onClose: () => void;
+  /** Called when half of a full queue was pulled. */
+  onRoom: (() => void) | undefined;
+  #frames: Delivery[] = [];
+  #at: number = 0;
+  #waiting: Waiter[] = [];
+  #closed: boolean = false;
+  #failure: { readonly reason: unknown } | undefined;
+
+  constructor(framesMax: number, onClose: () => void) {
+    this.#framesMax = framesMax;
+    this.#onClose = onClose;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get queuedCount(): number {
+    return this.#frames.length - this.#at;
+  }
+
+  get full(): boolean {
+    return this.queuedCount >= this.#framesMax;
+  }
+
+  /** Takes a frame, which is the reader's own; false if there is no room. */
+  push(delivery: Delivery): boolean {
+    if (this.#closed) return true;
+    const waiter = this.#waiting.shift();
+    if (waiter !== undefined) {
+      waiter.resolve({ done: false, value: delivery });
+      return true;
+    }
+    if (this.full) return false;
+    this.#frames.push(delivery);
+    return true;
+  }
+
+  next(): Promise<IteratorResult<Delivery, undefined>> {
+    if (this.#failure !== undefined) {
+      const { reason } = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(reason);
+    }
+    if (this.#closed) return Promise.resolve(DONE);
+    if (this.queuedCount === 0) {
+      return new Promise((resolve, reject) => {
+        this.#waiting.push({ resolve, reject });
+        this.#room();
+      });
+    }
+    const value = this.#frames[this.#at++]!;
+    if (this.#at === this.#frames.length) {
+      this.#frames = [];
+      this.#at = 0;
+    }
+    this.#room();
+    return Promise.resolve({ done: false, value });
+  }
+
+  close(): Promise<void> {
+    this.#end((waiter) => waiter.resolve(DONE));
+    return Promise.resolve();
+  }
+
+  /** Closes and lets the reader know why: the one that waits, or the next one. */
+  fail(reason: unknown): void {
+    if (this.#closed) return;
+    if (this.#waiting.length === 0) this.#failure = { reason };
+    this.#end((waiter) => waiter.reject(reason));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Delivery, undefined> {
+    return {
+      next: () => this.next(),
+      return: async () => {
+        await this.close();
+        return DONE;
+      },
+    };
+  }
+
+  #room(): void {
+    if (this.queuedCount * 2 <= this.#framesMax) this.onRoom?.();
+  }
+
+  #end(settle: (waiter: Waiter) => void): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#frames = [];
+    this.#at = 0;
+    for (const waiter of this.#waiting.splice(0)) settle(waiter);
+    this.#onClose();
+  }
+}
