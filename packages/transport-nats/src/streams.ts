@@ -106,11 +106,12 @@ export class Streams {
     } catch (error) {
       const missing = error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND;
       if (!missing || provision === "bind" || provision === "verify") throw error;
-      info = await manager.streams.add(wanted);
+      // Copies: the client writes into what it is given.
+      info = await manager.streams.add({ ...wanted });
     }
     if (provision === "bind" || this.#known.has(stream)) return info;
     if (provision === "update" && differencesOf(info.config, wanted).length > 0) {
-      info = await manager.streams.update(stream, wanted);
+      info = await manager.streams.update(stream, { ...wanted });
     }
     // An old server drops what it does not know, and says nothing.
     const [difference] = differencesOf(info.config, wanted);
