@@ -151,7 +151,9 @@ export class NatsTransport implements Transport {
           });
     try {
       await this.#waits.open<void>(signal, (resolve) => {
-        const opening = [cursor?.open(), connection === undefined ? undefined : this.#flushed(connection)];
+        const opening: Promise<void>[] = [];
+        if (cursor !== undefined) opening.push(cursor.open());
+        if (connection !== undefined) opening.push(this.#flushed(connection));
         void Promise.all(opening).then(() => resolve());
         return () => undefined;
       });

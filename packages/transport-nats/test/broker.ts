@@ -26,7 +26,7 @@ export async function hasServer(release: ServerRelease = "installed"): Promise<b
     return true;
   } catch (error) {
     if (process.env["CI"] !== undefined && release === "installed") throw error;
-    console.warn(`Skipped: ${error instanceof Error ? error.message : String(error)}`);
+    process.stderr.write(`Skipped: ${error instanceof Error ? error.message : String(error)}\n`);
     return false;
   }
 }

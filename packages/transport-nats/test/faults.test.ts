@@ -26,7 +26,11 @@ function collect(subscription: Subscription): { readonly heard: number[]; readon
 
 function send(transport: Transport, last: number, signal?: AbortSignal): Promise<void> {
   const sequence = { epoch: 1, last };
-  return transport.publish(SUBJECT, Uint8Array.of(last), signal === undefined ? { sequence } : { sequence, signal });
+  return transport.publish(
+    SUBJECT,
+    Uint8Array.of(last),
+    signal === undefined ? { sequence } : { sequence, signal },
+  );
 }
 
 const range = (first: number, last: number): number[] =>
@@ -56,7 +60,8 @@ describe.skipIf(!(await hasServer()))("TRN-6 the broker fails", { timeout: 30_00
     const admin = await connect({ servers: on.url, maxReconnectAttempts: -1, ...RECONNECT });
     const [left, right] = [await openOn(on.port, prefix, more), await openOn(on.port, prefix, more)];
     const stream = `${prefix}+sessions+1`;
-    const streams = async (): Promise<StreamAPI> => (await jetstreamManager(admin, { checkAPI: false })).streams;
+    const streams = async (): Promise<StreamAPI> =>
+      (await jetstreamManager(admin, { checkAPI: false })).streams;
     return {
       prefix,
       left,
@@ -196,7 +201,9 @@ describe.skipIf(!(await hasServer()))("TRN-6 the broker fails", { timeout: 30_00
     expect(windowNs).toBe(100_000_000);
     const startedMs = performance.now();
     await vi.waitFor(() => expect(performance.now() - startedMs).toBeGreaterThan(300), soon);
-    await using later = await openOn(server.port, at.prefix, { stream: { bytesMax: 2 ** 20, duplicateWindowMs: 100 } });
+    await using later = await openOn(server.port, at.prefix, {
+      stream: { bytesMax: 2 ** 20, duplicateWindowMs: 100 },
+    });
     for (const last of [4, 9]) await send(later, last);
     await send(later, 10);
     // The first one's idea of the stream is old by now.
@@ -244,7 +251,9 @@ describe.skipIf(!(await hasServer()))("TRN-6 the broker fails", { timeout: 30_00
     await using at = await scene({ frameBytesMax: 50_000 }, own);
     const subscription = await at.right.subscribe(SUBJECT);
     const { deliveries } = collect(subscription);
-    const frames = range(1, 6).map((last) => new Uint8Array(last * 8_000).map((_, index) => (index * last) & 255));
+    const frames = range(1, 6).map((last) =>
+      new Uint8Array(last * 8_000).map((_, index) => (index * last) & 255),
+    );
     await Promise.all(
       frames.flatMap((frame, index) => [
         at.left.publish(SUBJECT, frame, { sequence: { epoch: 1, last: index + 1 } }),
@@ -272,25 +281,38 @@ describe.skipIf(!(await hasServer()))("TRN-6 the broker fails", { timeout: 30_00
     await vi.waitFor(() => expect(heard).toEqual(range(1, 100)), soon);
   });
 
-  test.each(["cut", "stall", "halfOpen"] as const)("a link goes %s and heals: nothing is lost", async (fault) => {
-    const prefix = newPrefix();
-    await using proxy = await openFaultProxy({ target: server.port });
-    const options = { pingInterval: 150, maxPingOut: 2, reconnectTimeWait: 20, reconnectJitter: 20 };
-    await using left = await openOn(proxy.port, prefix, { options });
-    await using right = await openOn(server.port, prefix);
-    await using third = await openOn(proxy.port, prefix, { options });
-    const [near, far] = [collect(await right.subscribe(SUBJECT)), collect(await third.subscribe(SUBJECT))];
-    await send(left, 1);
-    await vi.waitFor(() => expect([near.heard, far.heard]).toEqual([[1], [1]]), soon);
-    proxy[fault]();
-    const publishing = send(left, 2).then(() => send(left, 3));
-    await vi.waitFor(() => expect(left.status.state).not.toBe("ready"), soon);
-    await vi.waitFor(() => expect(third.status.state).not.toBe("ready"), soon);
-    proxy.heal();
-    await publishing;
-    await vi.waitFor(() => expect([near.heard, far.heard]).toEqual([[1, 2, 3], [1, 2, 3]]), soon);
-    await vi.waitFor(() => expect([left.status, third.status]).toEqual([{ state: "ready" }, { state: "ready" }]), soon);
-  });
+  test.each(["cut", "stall", "halfOpen"] as const)(
+    "a link goes %s and heals: nothing is lost",
+    async (fault) => {
+      const prefix = newPrefix();
+      await using proxy = await openFaultProxy({ target: server.port });
+      const options = { pingInterval: 150, maxPingOut: 2, reconnectTimeWait: 20, reconnectJitter: 20 };
+      await using left = await openOn(proxy.port, prefix, { options });
+      await using right = await openOn(server.port, prefix);
+      await using third = await openOn(proxy.port, prefix, { options });
+      const [near, far] = [collect(await right.subscribe(SUBJECT)), collect(await third.subscribe(SUBJECT))];
+      await send(left, 1);
+      await vi.waitFor(() => expect([near.heard, far.heard]).toEqual([[1], [1]]), soon);
+      proxy[fault]();
+      const publishing = send(left, 2).then(() => send(left, 3));
+      await vi.waitFor(() => expect(left.status.state).not.toBe("ready"), soon);
+      await vi.waitFor(() => expect(third.status.state).not.toBe("ready"), soon);
+      proxy.heal();
+      await publishing;
+      await vi.waitFor(
+        () =>
+          expect([near.heard, far.heard]).toEqual([
+            [1, 2, 3],
+            [1, 2, 3],
+          ]),
+        soon,
+      );
+      await vi.waitFor(
+        () => expect([left.status, third.status]).toEqual([{ state: "ready" }, { state: "ready" }]),
+        soon,
+      );
+    },
+  );
 
   test("a broker that is away when a transport opens is found later, with what was stored meanwhile", async () => {
     const prefix = newPrefix();
@@ -322,7 +344,12 @@ jetstream: disabled`,
     await using second = await start(1);
     const prefix = newPrefix();
     const open = (port: number): Promise<Transport> =>
-      openNatsTransport({ ...QUICK, prefix, servers: [`127.0.0.1:${port}`, `127.0.0.1:${second.port}`], options: { ...RECONNECT, noRandomize: true } });
+      openNatsTransport({
+        ...QUICK,
+        prefix,
+        servers: [`127.0.0.1:${port}`, `127.0.0.1:${second.port}`],
+        options: { ...RECONNECT, noRandomize: true },
+      });
     await using mover = await open(first.port);
     await using stayer = await open(second.port);
     await mover.serve("inbox.1", async (frame) => frame);

@@ -19,14 +19,17 @@ describe("TRN-6 names", () => {
         }
         const [left, right] = [one.split("."), other.split(".")];
         const same = left[0] === right[0] && left[1] === right[1];
-        if (left.length > 2 && right.length > 2) expect(names.streamOf(one) === names.streamOf(other)).toBe(same);
+        if (left.length > 2 && right.length > 2)
+          expect(names.streamOf(one) === names.streamOf(other)).toBe(same);
       }),
     );
   });
 
   test("near misses have streams of their own", () => {
     const names = new Names("app");
-    const near = ["a_b.c.0", "a.b_c.0", "a.b-c.0", "a.b.0", "A.b.0", "a.b0.0"].map((one) => names.streamOf(one));
+    const near = ["a_b.c.0", "a.b_c.0", "a.b-c.0", "a.b.0", "A.b.0", "a.b0.0"].map((one) =>
+      names.streamOf(one),
+    );
     expect(new Set(near).size).toBe(near.length);
     expect(names.subjectsOf(names.streamOf("sessions.1.0")!)).toEqual(["app.sessions.1.>"]);
     expect(names.streamOf("ack.1")).toBeUndefined();

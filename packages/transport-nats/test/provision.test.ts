@@ -23,7 +23,8 @@ describe.skipIf(!(await hasServer()))("TRN-6 provisioning", () => {
     await using admin = await connect({ servers: server.url });
     const { streams } = await jetstreamManager(admin);
     const [config] = natsStreams({ prefix, regions: [1], channels: ["sessions"], stream: QUICK.stream! });
-    if (found !== "absent") await streams.add({ ...config!, ...(found === "smaller" ? { max_bytes: 4_096 } : {}) });
+    if (found !== "absent")
+      await streams.add({ ...config!, ...(found === "smaller" ? { max_bytes: 4_096 } : {}) });
     await using transport = await openOn(server.port, prefix, { provision });
     const signal = AbortSignal.timeout(provision === "create" || provision === "update" ? 5_000 : 400);
     try {

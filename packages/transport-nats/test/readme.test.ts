@@ -13,7 +13,10 @@ describe.skipIf(!(await hasServer()))("TRN-6 the quick start of the README", () 
     await using server = await startNats();
     const sandbox = createSandbox();
     try {
-      writeFileSync(join(sandbox.dir, "quick-start.mjs"), code.replace("process.env.NATS_URL", JSON.stringify(server.url)));
+      writeFileSync(
+        join(sandbox.dir, "quick-start.mjs"),
+        code.replace("process.env.NATS_URL", JSON.stringify(server.url)),
+      );
       const { status, output } = await runFile(sandbox.dir, "quick-start.mjs");
       expect({ status, output }).toEqual({ status: 0, output: "[ 'Metropolis' ]\n" });
     } finally {
