@@ -67,11 +67,20 @@ export class Checkpoints {
     return checkpoint.vector;
   }
 
-  /** Writes a checkpoint, unless the one on disk says the same. */
-  async write(vector: Vector, membershipVersion: number): Promise<void> {
+  /**
+   * Writes a checkpoint, unless the one on disk says the same.
+   *
+   * @param both - Unless both that are kept cover as much: while a region is idle the older one would hold segments back
+   * for ever.
+   */
+  async write(
+    vector: Vector,
+    membershipVersion: number,
+    { both = false }: { readonly both?: boolean } = {},
+  ): Promise<void> {
     const { fs, dir, hasher, wal, channels } = this.#options;
     const mark = this.#mark(vector);
-    if (mark === this.#stored) return;
+    if (mark === this.#stored && (!both || this.floor?.covers(vector) === true)) return;
     // The state of this moment, whatever is being written still.
     const taken = takeSnapshot({ wal, vector, channels, membershipVersion });
     const before = this.#writing;

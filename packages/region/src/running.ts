@@ -259,7 +259,7 @@ export async function startRunning(
 export async function keepCheckpoint(running: Running, parts: RegionParts): Promise<void> {
   if (running.replication.joining) return;
   const { options } = parts;
-  await writeCheckpoint(running, parts);
+  await writeCheckpoint(running, parts, { both: true });
   try {
     await running.replication.retain({
       checkpoint: running.checkpoints.floor,
@@ -275,9 +275,10 @@ export async function keepCheckpoint(running: Running, parts: RegionParts): Prom
 export async function writeCheckpoint(
   { checkpoints, replication }: Running,
   parts: RegionParts,
+  how: { readonly both?: boolean } = {},
 ): Promise<void> {
   try {
-    await checkpoints.write(replication.vector(), replication.membership.version);
+    await checkpoints.write(replication.vector(), replication.membership.version, how);
   } catch (error) {
     parts.options.logger?.warn({ err: error }, "Cannot write a checkpoint");
   }

@@ -1,4 +1,5 @@
-import { memoryFs } from "@tidemark/wal";
+import { nobleHasher } from "@tidemark/core";
+import { inspectDirectory, memoryFs } from "@tidemark/wal";
 import { expect, test } from "vitest";
 import type { Region, RegionOptions, Session } from "../src/index.ts";
 import { Cluster } from "./cluster.ts";
@@ -15,13 +16,15 @@ async function notes(session: Session, count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, at) => session.annotate(`${at} ${NOTE}`)));
 }
 
+async function pause(ms: number): Promise<void> {
+  const { promise, resolve } = deferred();
+  setTimeout(resolve, ms);
+  await promise;
+}
+
 /** Waits for something that comes by itself. */
 async function until(region: Region, met: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 400 && !met(); turn++) {
-    const { promise, resolve } = deferred();
-    setTimeout(resolve, 10);
-    await promise;
-  }
+  for (let turn = 0; turn < 400 && !met(); turn++) await pause(10);
   expect(met(), JSON.stringify(region.health().reasons)).toBe(true);
 }
 
@@ -145,4 +148,28 @@ test("WAL-11 scenario 43: an older image with a rotten segment: got back from a 
   await cluster.converged();
   expect(again.health().opsApplied).toBe(effects + 1);
   expect(again.certificate()).toEqual(cluster.region("eu-west").certificate());
+});
+
+test("WAL-14 a region that falls idle lets go what its newest checkpoint covers, and then writes no more of them", async () => {
+  await using cluster = await pair();
+  const east = cluster.region("us-east");
+  const session = await east.sessions.start({ user: "ada", agent: "scout" });
+  // So that a checkpoint is written in the middle, which would stay the older one for ever.
+  await until(east, () => east.health().walSegments > 0);
+  for (let round = 0; round < 5; round++) await notes(session, 40);
+  await cluster.converged();
+  const kept = async (): Promise<string[]> =>
+    (await inspectDirectory(cluster.disk("us-east"), "data", { hasher: nobleHasher })).checkpoints.map(
+      ({ file, vector }) => `${file} ${JSON.stringify(vector?.entries().map(({ lsn }) => lsn))}`,
+    );
+  const covers = (text: string): string => text.slice(text.indexOf(" "));
+  let found = await kept();
+  for (let turn = 0; turn < 200 && (found.length < 2 || covers(found[0]!) !== covers(found[1]!)); turn++) {
+    await pause(10);
+    found = await kept();
+  }
+  expect(covers(found[0]!)).toBe(covers(found[1]!));
+  expect(east.health().walSegments).toBeLessThanOrEqual(4);
+  await pause(100);
+  expect(await kept()).toEqual(found);
 });

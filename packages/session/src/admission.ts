@@ -1,34 +1,22 @@
-import {
-  ByteWriter,
-  compareBytes,
-  compareHlc,
-  CoreError,
-  type HideKind,
-  type Hlc,
-  type HlcClock,
-  laterHlc,
-  stepHlc,
-  writeEffectKey,
-} from "@tidemark/core";
+import { ByteWriter, CoreError, type HlcClock } from "@tidemark/core";
 import { AdmissionPolicies, askedBy } from "./admission-policies.ts";
 import { formatEffectId } from "./effect-id.ts";
 import { SessionError, type SessionErrorCode } from "./errors.ts";
 import { IdempotencyStore } from "./idempotency-store.ts";
-import { formatLane, type RegionLane } from "./lane-id.ts";
 import { type LaneState, sameBytes } from "./lane.ts";
 import { checkName, invalid, LANE_AHEAD_MAX } from "./limits.ts";
-import { contentOf } from "./op-content.ts";
 import { type DraftContent, type DraftDesk, OpDraft, type OpPlace } from "./op-draft.ts";
-import type { CloseClear, EraseClear, Op, Operation, SignalClear } from "./op.ts";
+import { OpPlacing } from "./op-placing.ts";
+import type { CloseClear, Operation, SignalClear } from "./op.ts";
 import { forkContent } from "./fork-content.ts";
-import { beginsSession, CLOSE_ASKED, HIDE_OF, type OpKind } from "./op-kinds.ts";
+import { beginsSession, CLOSE_ASKED, type OpKind } from "./op-kinds.ts";
 import { checkRequest, type OpRequest, writeRequest } from "./op-request.ts";
 import { decodeOp, type OpView } from "./op-view.ts";
 import type { PolicyGate } from "./policy-gate.ts";
 import { QueuedOps } from "./queued-ops.ts";
 import type { SessionFold } from "./session-fold.ts";
 import { ERASED_USERS_MAX } from "./user-keys.ts";
-import type { UserSeal, UserSeals } from "./user-seal.ts";
+import type { UserSeal } from "./user-seal.ts";
 
 /** Codes a write can be refused with; it changed nothing. */
 export type RefusalCode = Extract<
@@ -95,10 +83,11 @@ export class SessionAdmission<Outcome = unknown> {
     this.#store = store;
     this.#queued = new QueuedOps(gate?.counts ?? false);
     this.#policies = gate && new AdmissionPolicies(fold, gate, this.#queued);
+    const placing = new OpPlacing(fold, this.#queued);
     this.#desk = {
       ids: fold.ids,
-      place: (draft, lane, tick) => this.#place(draft, lane, tick),
-      foldedKey: (op) => this.#foldedKey(op),
+      place: (draft, lane, tick) => placing.place(draft, lane, tick),
+      foldedKey: (op) => placing.foldedKey(op),
       placed: (draft) => this.#queued.place(draft),
       settled: (draft, ok) => this.#queued.remove(draft, ok, draft.kind, draft.clientPlace),
     };
@@ -377,68 +366,6 @@ export class SessionAdmission<Outcome = unknown> {
     const draft = new OpDraft<Outcome>(this.#desk, content);
     this.#queued.add(draft, draft.kind, draft.clientPlace);
     return draft;
-  }
-
-  #place(draft: OpDraft, lane: RegionLane, tick: Hlc): Op {
-    const { session, request, operation, fork, user = "" } = draft;
-    if (request === undefined) throw new TypeError("A client's own operation is not numbered here");
-    // What was accepted before the purge was known is judged again: nothing is written behind one.
-    if (this.#fold.purged(session) || this.#queued.purging(session))
-      throw new SessionError("SESSION_PURGED", `Cannot write in session ${session}: it was purged meanwhile`);
-    let above = laterHlc(this.#fold.maxStamp(session), this.#queued.stamp(session));
-    let dots: Uint8Array[] = [];
-    if (fork !== undefined) above = laterHlc(above, fork.stamp);
-    if (request.kind === "unhide" || request.kind === "unmute" || request.kind === "unblock") {
-      const queued = [...this.#queued.hides(user, HIDE_OF[request.kind], request.item)];
-      dots = this.#observed(user, HIDE_OF[request.kind], request.item, queued);
-      above = laterHlc(above, this.#fold.users.get(user)?.hideStamp ?? above);
-      for (const hide of queued) above = laterHlc(above, hide.op?.stamp ?? above);
-    }
-    const stamp = compareHlc(tick, above) > 0 ? tick : stepHlc(above, tick.clockId);
-    const seqno = this.#queued.nextSeqno(session, lane) ?? this.#highest(session, lane) + 1;
-    // One shape for all of them, because every later step reads these fields.
-    const { kind, clear, sealed } = contentOf(
-      request,
-      request.kind === "erase"
-        ? { user, dots, schema: undefined, erase: this.#erased(user) }
-        : fork === undefined
-          ? { user, dots, schema: this.#fold.schema?.digest }
-          : { user, dots, schema: undefined, fork },
-    );
-    const userKey = draft.seal?.generation ?? 0;
-    const op = { session, lane, seqno, stamp, userKey, operation, kind, clear, sealed };
-    return op as Op;
-  }
-
-  /** The keys of a user that exist now. */
-  #erased(user: string): EraseClear {
-    const seals = this.#fold.seals as UserSeals;
-    const pseudonym = seals.pseudonymOf(user);
-    return { pseudonym, upTo: seals.keys.generationOf(pseudonym) };
-  }
-
-  /** What an unhide has seen: the live dots folded, and those of hides in a batch before it. */
-  #observed(user: string, kind: HideKind, item: string, queued: readonly OpDraft[]): Uint8Array[] {
-    const writer = this.#writer;
-    const dots = this.#fold.dotsOf(user, kind, item).map((dot) => {
-      writeEffectKey(writer.reset(), dot);
-      return writer.take();
-    });
-    for (const hide of queued) dots.push(hide.effectBytes);
-    dots.sort(compareBytes);
-    return dots.filter((dot, at) => at === 0 || compareBytes(dots[at - 1] as Uint8Array, dot) !== 0);
-  }
-
-  /** Folding has hashed the operation already: nobody else can have written this number of an own lane. */
-  #foldedKey({ session, lane, seqno }: Op): Uint8Array | undefined {
-    const text = formatLane(lane);
-    const state = this.#fold.entryOf(session)?.lanes.find((one) => one.text === text);
-    return state?.unstable?.get(seqno)?.key;
-  }
-
-  #highest(session: string, lane: RegionLane): number {
-    const text = formatLane(lane);
-    return this.#fold.entryOf(session)?.lanes.find((state) => state.text === text)?.highest ?? 0;
   }
 }
 

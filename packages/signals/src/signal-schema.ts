@@ -72,6 +72,8 @@ export class SignalSchema<Name extends string = string> {
 
   /** @throws {@link SignalError} `SCHEMA_INVALID` with the signal and the problem. */
   constructor(definitions: readonly SignalDefinition<Name>[], hasher: Hasher = nobleHasher) {
+    const given: unknown = definitions;
+    if (!Array.isArray(given)) throw new TypeError("A schema is made of an array of definitions");
     if (definitions.length > SIGNAL_COUNT_MAX)
       throw invalid("", "count", `${definitions.length} signals: the limit is ${SIGNAL_COUNT_MAX}`);
     this.kinds = definitions.map(kindOf).sort((a, b) => compareUtf8(a.name, b.name));
