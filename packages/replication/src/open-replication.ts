@@ -306,6 +306,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     for (const shipper of shippers.values())
       shipper.acknowledged(peer.region, peer.reported.lsnOf(shipper.log.id));
     advance();
+    for (const shipper of shippers.values())
+      shipper.release(stability.frontier.lsnOf(shipper.log.id), timers.now());
     mender.check();
   };
   const exchange = new Exchange({

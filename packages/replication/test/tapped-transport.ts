@@ -1,4 +1,4 @@
-import type { Delivery, PublishOptions, Subscription, Transport } from "@tidemark/transport";
+import type { Delivery, FrameSequence, PublishOptions, Subscription, Transport } from "@tidemark/transport";
 
 /** What a test may do to the frames of one region. */
 export interface Tap {
@@ -6,6 +6,8 @@ export interface Tap {
   publish?: (subject: string, frame: Uint8Array, options?: PublishOptions) => boolean;
   /** Returns the frames to hear instead of one that arrived. */
   hear?: (subject: string, frame: Uint8Array) => Uint8Array[];
+  /** Hears what the medium may forget. */
+  release?: (subject: string, sequence: FrameSequence) => void;
   /** Throws to make a subscription fail. */
   subscribe?: (subject: string) => void;
   /** Answers a request instead of the medium, or asks it with `next`. */
@@ -43,7 +45,10 @@ export function tapped(transport: Transport, tap: Tap): Transport {
         },
       } satisfies Subscription;
     },
-    release: (subject, sequence) => transport.release(subject, sequence),
+    release: (subject, sequence) => {
+      tap.release?.(subject, sequence);
+      return transport.release(subject, sequence);
+    },
     serve: (subject, handler, options) => transport.serve(subject, handler, options),
     request: (subject, frame, options) => {
       const next = (): Promise<Uint8Array> => transport.request(subject, frame, options);

@@ -3,3 +3,5 @@ export type { NatsStreamOptions, NatsTransportOptions, Provision } from "./optio
 export type { NatsPlatform } from "./platform.ts";
 export { natsStreams } from "./streams.ts";
 export type { NatsStreamConfig, NatsStreamsOptions } from "./streams.ts";
+export { routeByRegion } from "./route-by-region.ts";
+export type { RegionRoutes } from "./route-by-region.ts";
