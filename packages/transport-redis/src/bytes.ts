@@ -1,6 +1,6 @@
 /** Bytes as the clients take them: they know no other kind. The memory is shared. */
 // oxlint-disable-next-line no-restricted-globals -- Nothing of it is public.
-const NodeBytes = Buffer;
+const NodeBytes: BufferConstructor = Buffer;
 
 export type ClientBytes = InstanceType<typeof NodeBytes>;
 
