@@ -3,12 +3,14 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { isatty } from "node:tty";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { BrokerUnusable } from "./broker.ts";
 import { parseFlags, type Flags } from "./flags.ts";
 import { openCluster } from "./main.ts";
 import { claimDirectory, ForeignDirectory } from "./manifest.ts";
 import { Narrator } from "./narrator.ts";
 import { readInput, Recording } from "./recording.ts";
 import { run } from "./run.ts";
+import { NoBroker } from "./started-broker.ts";
 import { checkStateFile, writeStateFile } from "./state-file.ts";
 import { surveyRecording } from "./survey.ts";
 
@@ -29,6 +31,8 @@ class BadInput extends Error {
   override readonly name = "BadInput";
 }
 
+const BAD_INPUTS = [BadInput, ForeignDirectory, BrokerUnusable];
+
 /**
  * Runs the demo.
  *
@@ -36,7 +40,12 @@ class BadInput extends Error {
  */
 export async function runCli(argv: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
-  const command = parseFlags(argv, { cwd: process.env["INIT_CWD"] || process.cwd(), isTerminal: isatty(0) });
+  const { INIT_CWD, NATS_URL, REDIS_URL } = process.env;
+  const command = parseFlags(argv, {
+    cwd: INIT_CWD || process.cwd(),
+    isTerminal: isatty(0),
+    env: { NATS_URL, REDIS_URL },
+  });
   if (command.kind === "help") {
     process.stdout.write(command.text);
     return OK;
@@ -47,9 +56,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    const isBadInput =
-      error instanceof BadInput || error instanceof ForeignDirectory || FOREIGN.has(code ?? "");
-    process.stderr.write(`${isBadInput ? oneLine(error.message) : (error.stack ?? error.message)}\n`);
+    const isBadInput = BAD_INPUTS.some((kind) => error instanceof kind) || FOREIGN.has(code ?? "");
+    const isPlain = isBadInput || error instanceof NoBroker;
+    process.stderr.write(`${isPlain ? oneLine(error.message) : (error.stack ?? error.message)}\n`);
     return isBadInput ? BAD_INPUT : PROMISE_FAILED;
   }
 }
@@ -83,7 +92,8 @@ async function play(flags: Flags): Promise<number> {
         survey,
         seed: flags.seed,
         ...(flags.speed === undefined ? {} : { speed: flags.speed }),
-        open: () => openCluster(place.dir),
+        transport: flags.wiring.transport,
+        open: () => openCluster(place.dir, flags.wiring),
         claim,
         nowMs: () => performance.now(),
         events: narrator,

@@ -1,12 +1,6 @@
-import type { Region, User } from "@tidemark/region";
 import type { Link } from "./link.ts";
 import type { Place } from "./plan.ts";
-
-/** A ticket as the device keeps it: the text alone, and whether it stands without the region that minted it. */
-export interface KeptTicket {
-  readonly token: string;
-  readonly complete: boolean;
-}
+import type { KeptTicket, RegionDriver } from "./region-driver.ts";
 
 /**
  * What the users of one group carry: one device that is in one region at a time, with a ticket for each user.
@@ -14,7 +8,7 @@ export interface KeptTicket {
  * A user whose turn comes after a roam hands in the ticket then; until then it waits in the device.
  */
 export class Device {
-  readonly #regions: readonly Region[];
+  readonly #regions: readonly RegionDriver[];
   readonly #link: Link;
   readonly #tickets = new Map<string, KeptTicket>();
   /** Where each user's ticket was last handed in, or minted. */
@@ -23,7 +17,7 @@ export class Device {
   readonly #incomplete = new Set<string>();
   #place: Place;
 
-  constructor(regions: readonly Region[], link: Link, home: Place) {
+  constructor(regions: readonly RegionDriver[], link: Link, home: Place) {
     this.#regions = regions;
     this.#link = link;
     this.#place = home;
@@ -34,11 +28,11 @@ export class Device {
     return this.#place;
   }
 
-  get region(): Region {
+  get region(): RegionDriver {
     return this.#regions[this.#place]!;
   }
 
-  get otherRegion(): Region {
+  get otherRegion(): RegionDriver {
     return this.#regions[1 - this.#place]!;
   }
 
@@ -54,16 +48,15 @@ export class Device {
     return true;
   }
 
-  /** The user where the device is, read with the ticket. */
-  async read(user: string): Promise<User> {
-    const handle = await this.region.users.resume(user, { ticket: this.#tickets.get(user)!.token });
+  /** Hands in the ticket of a user where the device is. */
+  async read(user: string): Promise<void> {
+    await this.region.resume(user, this.#tickets.get(user)!.token);
     this.#places.set(user, this.#place);
-    return handle;
   }
 
   /** Takes the ticket of what the user has seen where the device is. */
-  carry(user: string): void {
-    this.keep(user, keep(this.region.users.get(user)));
+  async carry(user: string): Promise<void> {
+    this.keep(user, await this.region.ticket(user));
   }
 
   /** Keeps a ticket, wherever it was minted. */
@@ -78,50 +71,47 @@ export class Device {
    * Goes to the other region, with the tickets of all users.
    *
    * @param user - Whose turn it is: the ticket is handed in at once, like all that do not stand alone.
-   * @returns The user there; `undefined` if the device had to stay, because the link is cut and a ticket
-   * does not stand alone.
+   * @returns False if the device had to stay, because the link is cut and a ticket does not stand alone.
    */
-  async roam(user: string): Promise<User | undefined> {
-    this.#remint();
+  async roam(user: string): Promise<boolean> {
+    await this.#remint();
     const there = this.otherRegion;
     for (const waiting of this.#incomplete) {
-      if ((await this.present(there, waiting, this.#tickets.get(waiting))) === undefined) return undefined;
+      if (!(await this.present(there, waiting, this.#tickets.get(waiting)))) return false;
     }
-    const arrived = await this.present(there, user, this.#tickets.get(user));
-    if (arrived === undefined) return undefined;
+    if (!(await this.present(there, user, this.#tickets.get(user)))) return false;
     this.#place = this.#place === 0 ? 1 : 0;
     for (const presented of [...this.#incomplete, user]) this.#places.set(presented, this.#place);
-    return arrived;
+    return true;
   }
 
   /**
    * Hands a ticket in at a region, and waits for what is missing as long as the link is up.
    *
-   * @returns `undefined` if the link was cut before the region had it all.
+   * @returns False if the link was cut before the region had it all.
    */
-  async present(region: Region, user: string, ticket: KeptTicket | undefined): Promise<User | undefined> {
-    if (ticket === undefined) return region.users.get(user);
-    if (ticket.complete) return region.users.resume(user, { ticket: ticket.token });
-    if (this.#link.isCut) return undefined;
+  async present(region: RegionDriver, user: string, ticket: KeptTicket | undefined): Promise<boolean> {
+    if (ticket === undefined) return true;
+    if (!ticket.complete && this.#link.isCut) return false;
     const signal = this.#link.untilCut;
     try {
-      return await region.users.resume(user, { ticket: ticket.token, timeoutMs: RESUME_TIMEOUT_MS, signal });
+      await region.resume(
+        user,
+        ticket.token,
+        ticket.complete ? {} : { timeoutMs: RESUME_TIMEOUT_MS, signal },
+      );
+      return true;
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (!ticket.complete && signal.aborted) return false;
       throw error;
     }
   }
 
   /** Mints the tickets again that did not stand alone: what they rest on may have become known everywhere. */
-  #remint(): void {
-    for (const user of this.#incomplete) if (this.#places.get(user) === this.#place) this.carry(user);
+  async #remint(): Promise<void> {
+    for (const user of [...this.#incomplete])
+      if (this.#places.get(user) === this.#place) await this.carry(user);
   }
-}
-
-/** The ticket of a user as a device keeps it. */
-export function keep(user: User): KeptTicket {
-  const ticket = user.ticket();
-  return { token: ticket.toString(), complete: ticket.complete };
 }
 
 /** Waits this long for what a ticket rests on; far beyond what a link that is up needs. */

@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { Wiring } from "./main.ts";
+import { TRANSPORTS, type TransportName } from "./transports.ts";
 
 /** What the command line asks for. */
 export interface Flags {
@@ -10,6 +12,7 @@ export interface Flags {
   readonly speed?: number;
   readonly state?: string;
   readonly dir?: string;
+  readonly wiring: Wiring;
 }
 
 /** What the command line comes to: a run, the help that was asked for, or why it cannot be followed (one line). */
@@ -21,10 +24,10 @@ export type CommandLine =
 const EXAMPLES = `
 Examples:
   $ npm run --silent demo
-  $ npm run --silent demo -- recording.ndjson --json --seed 7 --state state.json
+  $ npm run --silent demo -- recording.ndjson --json --transport nats --processes
 
-The exit code is 0 if every promise held, 1 if one failed, and 2 for malformed lines, a bad flag,
-an unreadable file, or a directory of another recording or seed.
+The exit code is 0 if every promise held, 1 if one failed or no broker can be had, and 2 for malformed lines,
+a bad flag, an unreadable file, a broker that does not answer, or a directory of another recording or seed.
 `;
 
 /** What the command line is read with. */
@@ -32,10 +35,12 @@ export interface Surroundings {
   /** Where relative paths begin. */
   readonly cwd: string;
   readonly isTerminal: boolean;
+  /** Names the brokers that no flag names. */
+  readonly env: { readonly NATS_URL?: string | undefined; readonly REDIS_URL?: string | undefined };
 }
 
 /** Reads the command line. Paths are resolved; without FILE a pipe is read, and a terminal plays the shipped recording. */
-export function parseFlags(argv: readonly string[], { cwd, isTerminal }: Surroundings): CommandLine {
+export function parseFlags(argv: readonly string[], { cwd, isTerminal, env }: Surroundings): CommandLine {
   let help = "";
   const program = new Command("demo")
     .description(
@@ -58,6 +63,16 @@ export function parseFlags(argv: readonly string[], { cwd, isTerminal }: Surroun
       parseSpeed,
     )
     .option("--state <file>", "write the final state of every region to this file")
+    .addOption(
+      new Option("--transport <name>", "what joins the regions").choices(TRANSPORTS).default("inprocess"),
+    )
+    .option(
+      "--processes",
+      "each region is a process of its own, and one of them is killed with kill -9 on the way",
+      false,
+    )
+    .option("--nats <url>", "the NATS server to use (default: NATS_URL, else one is started)")
+    .option("--redis <url>", "the Redis server to use (default: REDIS_URL, else one is started)")
     .option("--dir <dir>", "keep everything in this directory; the same command goes on there after a kill")
     .addHelpText("after", EXAMPLES)
     .exitOverride()
@@ -70,15 +85,44 @@ export function parseFlags(argv: readonly string[], { cwd, isTerminal }: Surroun
     return error.exitCode === 0 ? { kind: "help", text: help } : { kind: "error", message: error.message };
   }
   const file = program.args[0] ?? (isTerminal ? undefined : "-");
-  const { state, dir, ...rest } = program.opts<Omit<Flags, "file">>();
+  const { state, dir, transport, processes, nats, redis, ...rest } = program.opts<
+    Omit<Flags, "file" | "wiring"> & WiringFlags
+  >();
+  const wiring = wiringOf({ transport, processes, nats, redis }, env);
+  if (typeof wiring === "string") return { kind: "error", message: wiring };
   const path = (value: string): string => resolve(cwd, value);
   const flags = {
     ...rest,
+    wiring,
     ...(file === undefined ? {} : { file: file === "-" ? file : path(file) }),
     ...(state === undefined ? {} : { state: path(state) }),
     ...(dir === undefined ? {} : { dir: path(dir) }),
   };
   return { kind: "run", flags };
+}
+
+interface WiringFlags {
+  readonly transport: TransportName;
+  readonly processes: boolean;
+  readonly nats?: string | undefined;
+  readonly redis?: string | undefined;
+}
+
+/** How the regions are joined, or why that cannot be. */
+function wiringOf(
+  { transport, processes, nats, redis }: WiringFlags,
+  env: Surroundings["env"],
+): Wiring | string {
+  for (const [name, given] of Object.entries({ nats, redis })) {
+    if (given !== undefined && transport !== name)
+      return `error: --${name} goes with --transport ${name}, not with --transport ${transport}`;
+  }
+  if (transport === "inprocess") {
+    if (!processes) return { transport, processes };
+    return "error: --processes needs --transport nats or redis: the in-process network ends where its process does";
+  }
+  const url = (transport === "nats" ? (nats ?? env.NATS_URL) : (redis ?? env.REDIS_URL)) || undefined;
+  return { transport, processes, ...(url === undefined ? {} : { url }) };
 }
 
 function parseSeed(text: string): number {

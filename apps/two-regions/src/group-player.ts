@@ -1,10 +1,10 @@
 import { compareSession, Difference } from "./compare.ts";
-import { Device, keep, type KeptTicket } from "./device.ts";
+import { Device } from "./device.ts";
 import type { Operation } from "./operation.ts";
 import { MARK, type Place } from "./plan.ts";
 import type { Player, PlayerOptions } from "./player.ts";
-import { viewOfSession } from "./region-view.ts";
-import { submit, type SubmitOptions } from "./submit.ts";
+import type { KeptTicket } from "./region-driver.ts";
+import type { SubmitOptions } from "./submit.ts";
 import { LINE } from "./survey.ts";
 
 /** Plays the lines of one group, strictly in order, as the users who belong to it would. */
@@ -48,34 +48,38 @@ export class GroupPlayer {
   async #playRefused(line: number, operation: Operation): Promise<void> {
     const refusal = this.#shared.model.read(operation);
     // It has been started later in the recording, by an earlier run: submitted now it would be accepted.
-    if (refusal === "not-started" && this.#device.region.sessions.get(operation.session) !== undefined)
+    if (
+      refusal === "not-started" &&
+      (await this.#device.region.sessions([operation.session]))[0] !== undefined
+    )
       return;
     // What refuses it may be known to nobody but the device: whoever owns the session hands in the ticket first.
     const owner = this.#shared.model.sessions.get(operation.session)?.user;
     if (owner !== undefined) await this.#enter(owner);
-    const { outcome } = await submit(this.#device.region, operation, this.#submitOptions(line));
+    const { outcome } = await this.#device.region.submit(operation, this.#submitOptions(line));
     if (outcome !== "refused") this.#shared.tally.unexpectedAccepts++;
   }
 
   async #write(line: number, operation: Operation, user: string): Promise<void> {
-    const { plan, link } = this.#options;
+    const { plan } = this.#options;
     const { model, sightings, hidden, tally } = this.#shared;
     const marks = plan.marks[line]!;
     const settle = (marks & MARK.settle) === 0 ? {} : { ack: "all" as const };
-    const answer = await submit(this.#device.region, operation, { ...this.#submitOptions(line), ...settle });
+    const answer = await this.#device.region.submit(operation, { ...this.#submitOptions(line), ...settle });
     if (answer.outcome === "refused") tally.unexpectedRefusals++;
     if (answer.outcome === "applied") this.#isAhead = true;
 
     model.read(operation);
-    if (!this.#isAhead) sightings.knownEverywhere(line);
+    // What a killed region had made durable it calls a duplicate: no sign that an earlier run was here.
+    if (!this.#isAhead && answer.isRepeated !== true) sightings.knownEverywhere(line);
     // A retry makes it readable over there by itself: that says nothing about the lag.
     else if (answer.position !== undefined) {
-      const isMeasured = !link.isCut && (marks & MARK.retryThere) === 0;
+      const isMeasured = !this.#shared.isInterrupted && (marks & MARK.retryThere) === 0;
       sightings.acknowledged(line, this.#device.place, answer.position, isMeasured);
     }
     if (operation.op === "hide") hidden.hide(user, operation.item, line, sightings.regionsOf(line));
     if (operation.op === "unhide") hidden.unhide(user, operation.item);
-    this.#device.carry(user);
+    await this.#device.carry(user);
   }
 
   async #retry(
@@ -87,9 +91,9 @@ export class GroupPlayer {
     const marks = this.#options.plan.marks[line]!;
     if ((marks & MARK.retryThere) !== 0 && (await this.#retryThere(line, operation, user, before))) return;
     if ((marks & (MARK.retryThere | MARK.retryHere)) === 0) return;
-    const { outcome } = await submit(this.#device.region, operation, this.#submitOptions(line));
+    const { outcome } = await this.#device.region.submit(operation, this.#submitOptions(line));
     if (outcome === "refused") this.#shared.tally.unexpectedRefusals++;
-    this.#device.carry(user);
+    await this.#device.carry(user);
   }
 
   /**
@@ -105,15 +109,15 @@ export class GroupPlayer {
     before: KeptTicket | undefined,
   ): Promise<boolean> {
     const there = this.#device.otherRegion;
-    if ((await this.#device.present(there, user, before)) === undefined) return false;
-    const { outcome, position } = await submit(there, operation, this.#submitOptions(line));
+    if (!(await this.#device.present(there, user, before))) return false;
+    const { outcome, position } = await there.submit(operation, this.#submitOptions(line));
     if (outcome === "refused") this.#shared.tally.unexpectedRefusals++;
     if (this.#isAhead && position !== undefined) {
       this.#shared.sightings.acknowledged(line, 1 - this.#device.place, position, false);
     }
     // Where this ticket cannot be handed in the device goes on with the one it had.
-    await this.#device.present(this.#device.region, user, keep(there.users.get(user)));
-    this.#device.carry(user);
+    await this.#device.present(this.#device.region, user, await there.ticket(user));
+    await this.#device.carry(user);
     return true;
   }
 
@@ -121,15 +125,12 @@ export class GroupPlayer {
   async #read(operation: Operation, user: string): Promise<void> {
     const { regions } = this.#options;
     const { hidden, tally } = this.#shared;
-    const device = await this.#device.read(user);
-    const shows = regions.map((region, number) =>
-      number === this.#device.place ? device : region.users.get(user),
-    );
+    await this.#device.read(user);
     const item = operation.op === "hide" || operation.op === "unhide" ? operation.item : undefined;
-    hidden.read(user, shows, this.#device.place, item);
-    for (const [number, reader] of shows.entries()) {
-      tally.withheld[number] = Math.max(tally.withheld[number]!, reader.withheld());
-    }
+    await hidden.read(user, regions, this.#device.place, item);
+    const withheld = await Promise.all(regions.map((region) => region.withheld(user)));
+    for (const [number, items] of withheld.entries())
+      tally.withheld[number] = Math.max(tally.withheld[number]!, items);
   }
 
   /** Goes to the other region if the plan says so here, or said so while the device could not. */
@@ -143,7 +144,7 @@ export class GroupPlayer {
     if (!this.#live.has(session) || this.#moved.size > 0) return void (this.#deferred = undefined);
 
     const isCut = link.isCut;
-    if ((await this.#device.roam(user)) === undefined) {
+    if (!(await this.#device.roam(user))) {
       if (isPlanned) tally.deferred++;
       this.#deferred = session;
       return;
@@ -155,26 +156,27 @@ export class GroupPlayer {
       link.roamed();
     }
     for (const number of this.#live.keys()) this.#moved.add(number);
-    this.#checkOwnWrites(user);
+    await this.#checkOwnWrites(user);
   }
 
   /** Makes sure that the user's ticket has been handed in where the device is. */
   async #enter(user: string): Promise<void> {
-    if (await this.#device.enter(user)) this.#checkOwnWrites(user);
+    if (await this.#device.enter(user)) await this.#checkOwnWrites(user);
   }
 
   /** Looks for everything the device has written for a user so far, where it has just come to. */
-  #checkOwnWrites(user: string): void {
+  async #checkOwnWrites(user: string): Promise<void> {
     if (!this.#isAhead) return;
     const { model, tally } = this.#shared;
     const { region } = this.#device;
     const difference = new Difference();
-    for (const id of this.#live.values()) {
-      const expected = model.sessions.get(id)!;
-      if (expected.user === user) compareSession(viewOfSession(region, id), expected, difference);
-    }
+    const ids = [...this.#live.values()].filter((id) => model.sessions.get(id)!.user === user);
+    const sessions = await region.sessions(ids);
+    for (const [index, id] of ids.entries())
+      compareSession(sessions[index], model.sessions.get(id)!, difference);
     const hidden = [...(model.hidden.get(user) ?? [])];
-    tally.ownWritesMissing += difference.lost + region.users.get(user).filterVisible(hidden).length;
+    const shown = await region.filterVisible(user, hidden);
+    tally.ownWritesMissing += difference.lost + shown.length;
   }
 
   /** Keeps track of which sessions go on behind a line. */

@@ -1,8 +1,8 @@
 import { EVERYWHERE } from "./sightings.ts";
 
-/** A user as a region shows them. */
+/** A region as it shows items to users. */
 export interface Shows {
-  filterVisible(items: readonly string[]): string[];
+  filterVisible(user: string, items: readonly string[]): Promise<readonly string[]>;
 }
 
 /** Items of one user read at a time; of a longer list a rotating part. */
@@ -73,20 +73,24 @@ export class HiddenCheck {
   /**
    * Reads a user in every region and counts what is shown and should not be.
    *
-   * @param shows - By region: the user there.
    * @param device - The region where the device is: it has presented its ticket there.
    * @param item - Read in any case, if it is hidden.
    */
-  read(user: string, shows: readonly Shows[], device: number, item?: string): void {
+  async read(user: string, regions: readonly Shows[], device: number, item?: string): Promise<void> {
     const items = this.#users.get(user);
     if (items === undefined || items.list.length === 0) return;
     const chosen = choose(items, item);
-    for (const [region, shown] of shows.entries()) {
-      const bit = 1 << region;
-      const owed = region === device ? chosen : chosen.filter(({ owing }) => (owing & bit) !== 0);
-      if (owed.length === 0) continue;
-      this.shown += shown.filterVisible(owed.map((entry) => entry.item)).length;
-    }
+    const read = regions.map(async (region, number) => {
+      const bit = 1 << number;
+      const owed = number === device ? chosen : chosen.filter(({ owing }) => (owing & bit) !== 0);
+      if (owed.length === 0) return;
+      const visible = await region.filterVisible(
+        user,
+        owed.map((entry) => entry.item),
+      );
+      this.shown += visible.length;
+    });
+    await Promise.all(read);
   }
 }
 

@@ -1,10 +1,5 @@
 import type { Cut } from "./plan.ts";
-
-/** The part of a network that the link needs. */
-export interface Network {
-  cut(a: string, b: string): void;
-  heal(a?: string, b?: string): void;
-}
+import type { Network } from "./region-driver.ts";
 
 /** Told when the link is cut and healed. */
 export interface LinkListener {
@@ -81,11 +76,9 @@ export class Link {
 
   #cut(): void {
     const cut = this.#cuts[this.#index]!;
-    const [east, west, follower] = REGION_NAMES;
     this.#isCut = true;
     this.#played = 0;
-    this.#network.cut(east, west);
-    this.#network.cut(cut.follower === 0 ? west : east, follower);
+    this.#network.cut(REGION_NAMES[cut.follower === 0 ? 1 : 0]);
     this.#listener.onCut(cut);
     this.#untilCut.abort(new Error("The link was cut"));
   }

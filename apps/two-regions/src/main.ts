@@ -1,45 +1,37 @@
 import { join } from "node:path";
-import { openRegion } from "@tidemark/region/node";
-import type { Region } from "@tidemark/region";
-import { createInProcessNetwork } from "@tidemark/transport-inprocess";
-import { REGION_NAMES, type Network } from "./link.ts";
+import { REGION_NAMES } from "./link.ts";
+import { brokerMedium, inProcessMedium } from "./media.ts";
+import type { Cluster, RegionDriver } from "./region-driver.ts";
+import type { TransportName } from "./transports.ts";
 
-/** Two regions that follow each other, a follower of both, and the network between them. */
-export interface Cluster {
-  readonly network: Network;
-  readonly regions: readonly Region[];
-  close(): Promise<void>;
+/** How the regions are joined. */
+export interface Wiring {
+  readonly transport: TransportName;
+  /** Where the broker is; left out, one is started. */
+  readonly url?: string;
+  /** Whether each region has a process of its own. */
+  readonly processes: boolean;
 }
 
 /** A directory that was left in the middle of a large recording has much to catch up with. */
 const READY_TIMEOUT_MS = 600_000;
-const MEMBERS = { version: 1, regions: { "us-east": 1, "eu-west": 2, "ap-south": 3 } };
 
-/** Opens the cluster in a directory: a directory for each region below it. */
-export async function openCluster(dir: string): Promise<Cluster> {
-  // A line of a recording has at most 1 MiB, and an operation travels in one frame.
-  const network = createInProcessNetwork({ frameBytesMax: 2 * 1024 * 1024 });
-  const regions: Region[] = [];
+/** Opens two regions that follow each other and a follower of both, in a directory: one for each region below it. */
+export async function openCluster(dir: string, { transport, url, processes }: Wiring): Promise<Cluster> {
+  const medium =
+    transport === "inprocess" ? inProcessMedium() : await brokerMedium({ transport, url, processes, dir });
+  const regions: RegionDriver[] = [];
   const close = async (): Promise<void> => {
     for (const region of regions) await region.close();
-    await network.close();
+    await medium.close();
   };
   try {
     for (const name of REGION_NAMES) {
-      regions.push(
-        await openRegion({
-          name,
-          members: MEMBERS,
-          dir: join(dir, name),
-          transport: network.join(name),
-          clusterKey: network.clusterKey,
-          role: name === "ap-south" ? "follower" : "member",
-          bootstrap: name === "us-east",
-        }),
-      );
+      const role = name === "ap-south" ? "follower" : "member";
+      regions.push(await medium.open({ name, role, dir: join(dir, name) }));
     }
-    for (const region of regions) await region.ready({ timeoutMs: READY_TIMEOUT_MS });
-    return { network, regions, close };
+    for (const region of regions) await region.ready(READY_TIMEOUT_MS);
+    return { network: medium.network, regions, close };
   } catch (error) {
     await close();
     throw error;

@@ -64,6 +64,16 @@ export class Narrator implements RunEvents {
     this.say(`${this.#at()} the link is healed`);
   }
 
+  onKill(region: number): void {
+    this.#bar?.update({ link: "region killed" });
+    this.say(`${this.#at()} ${REGION_NAMES[region]} is killed with kill -9`);
+  }
+
+  onReopened(region: number): void {
+    this.#bar?.update({ link: "link up" });
+    this.say(`${this.#at()} ${REGION_NAMES[region]} is open again over its directory`);
+  }
+
   onConverging(): void {
     this.#bar?.update({ link: "converging" });
     this.say(`${this.#at()} everything is played; waiting until the regions are the same`);

@@ -44,9 +44,18 @@ export interface Plan {
   readonly cuts: readonly Cut[];
   /** By group: where it begins. */
   readonly homes: Uint8Array;
+  /** Which region is killed on the way, where regions are processes. */
+  readonly crash: CrashPlan;
 }
 
-const TOPIC = { home: 1, roams: 2, where: 3, retry: 4, witness: 5, tail: 6, cut: 7, side: 8 };
+/** One `kill -9`. */
+export interface CrashPlan {
+  readonly region: Place;
+  /** Not before so many operations have been played. */
+  readonly after: number;
+}
+
+const TOPIC = { home: 1, roams: 2, where: 3, retry: 4, witness: 5, tail: 6, cut: 7, side: 8, crash: 9 };
 const ROAM_SHARE = 0.8;
 const RETRY_THERE_SHARE = 0.1;
 const RETRY_HERE_SHARE = 0.05;
@@ -63,7 +72,11 @@ export function planRun(recording: Recording, survey: Survey, seed: number): Pla
   if (roams.length === 0) roams = markRoams(survey, seed, marks, 1);
   markRetries(survey, seed, marks);
   const homes = Uint8Array.from(survey.heads, (_, group) => (chance(seed, TOPIC.home, group) < 0.5 ? 0 : 1));
-  return { seed, marks, cuts: planCuts(recording, survey, seed, marks, roams), homes };
+  const crash: CrashPlan = {
+    region: chance(seed, TOPIC.crash, 0) < 0.5 ? 0 : 1,
+    after: Math.ceil(survey.operations * (0.5 + 0.25 * chance(seed, TOPIC.crash, 1))),
+  };
+  return { seed, marks, cuts: planCuts(recording, survey, seed, marks, roams), homes, crash };
 }
 
 /**

@@ -1,10 +1,11 @@
-import type { Region } from "@tidemark/region";
 import { GroupPlayer } from "./group-player.ts";
 import { HiddenCheck } from "./hidden-check.ts";
 import type { Link } from "./link.ts";
 import { Model } from "./model.ts";
 import type { Pacer } from "./pacer.ts";
 import type { Plan } from "./plan.ts";
+import type { Crash } from "./crash.ts";
+import type { RegionDriver } from "./region-driver.ts";
 import type { Recording } from "./recording.ts";
 import { GROUPS_AT_WORK } from "./schedule.ts";
 import { EVERYWHERE, Sightings } from "./sightings.ts";
@@ -16,8 +17,10 @@ export interface PlayerOptions {
   readonly survey: Survey;
   readonly plan: Plan;
   /** By number: the two that are written to, then the follower. */
-  readonly regions: readonly Region[];
+  readonly regions: readonly RegionDriver[];
   readonly link: Link;
+  /** Left out where no region has a process of its own. */
+  readonly crash?: Crash | undefined;
   readonly pacer: Pacer;
   /** What event times are counted from, Unix milliseconds. */
   readonly startedMs: number;
@@ -65,14 +68,17 @@ export class Player {
     });
   }
 
+  /** Whether something stands between the regions that has nothing to do with how quick they are. */
+  get isInterrupted(): boolean {
+    const { link, crash } = this.#options;
+    return link.isCut || crash?.isDown === true;
+  }
+
   /** Plays everything. Groups begin in the order of the recording and overlap in time; a failure ends all. */
   async play(): Promise<void> {
     const { survey, regions } = this.#options;
     const stops = regions.map((region, number) =>
-      region.onChange(({ kind, position }) => {
-        // Nobody is told the place of a start.
-        if (kind !== "start") this.sightings.saw(number, position);
-      }),
+      region.onApplied((place) => this.sightings.saw(number, place)),
     );
     let next = 0;
     const work = async (): Promise<void> => {
@@ -87,13 +93,14 @@ export class Player {
   }
 
   async #playGroup(group: number): Promise<void> {
-    const { survey, pacer, link, onPlayed } = this.#options;
+    const { survey, pacer, link, crash, onPlayed } = this.#options;
     const player = new GroupPlayer(this.#options, this, group);
     for (let line = survey.heads[group]!; line !== 0 && !this.#isStopped; line = survey.next[line]!) {
       await pacer.wait();
       await player.play(line);
       link.played();
       onPlayed(++this.tally.played);
+      crash?.played();
     }
   }
 }

@@ -16,11 +16,21 @@ export function viewOfSession(region: Region, id: string): SessionView | undefin
     agent,
     metadata: new Map(Object.entries(metadata)),
     open,
-    signals,
+    signals: sumsOf(signals),
     hints,
     annotations: annotations.map(({ text }) => text),
     searches,
   };
+}
+
+/** The sums alone, as plain data. */
+function sumsOf(signals: SessionView["signals"]): SessionView["signals"] {
+  return new Map(
+    [...signals].map(([entity, sums]) => [
+      entity,
+      new Map([...sums].map(([signal, { count, weight }]) => [signal, { count, weight }])),
+    ]),
+  );
 }
 
 /** A region as a state, read through what any app can call. The recording only says whom to ask for. */
@@ -28,7 +38,7 @@ export function viewOfRegion(region: Region, model: Model): StateView {
   return {
     name: region.name,
     users: () => model.hidden.keys(),
-    hidden: (user) => region.users.get(user).hidden(),
+    hidden: (user) => hiddenFrom(region, user),
     *sessions() {
       for (const user of model.hidden.keys()) yield* sessionsOf(region, user);
     },
@@ -36,7 +46,13 @@ export function viewOfRegion(region: Region, model: Model): StateView {
   };
 }
 
-function* sessionsOf(region: Region, user: string): Generator<string> {
+/** What is hidden from a user. */
+export function hiddenFrom(region: Region, user: string): readonly string[] {
+  return region.users.get(user).hidden();
+}
+
+/** The sessions of a user. */
+export function* sessionsOf(region: Region, user: string): Generator<string> {
   const handle = region.users.get(user);
   let page = handle.sessions({ limit: PAGE });
   while (page.length > 0) {

@@ -1,7 +1,9 @@
+import type { TransportName } from "./transports.ts";
+
 /** What a run measured: exactly the keys and the order that `--json` prints. */
 export interface Report {
   readonly ok: boolean;
-  readonly transport: "inprocess";
+  readonly transport: TransportName;
   /** Well-formed lines. */
   readonly operations: number;
   /** Of these, the ones the recording, read in order, has refused. */
@@ -15,6 +17,17 @@ export interface Report {
   readonly doubleApplied: number;
   readonly roam: RoamReport;
   readonly certificatesEqual: boolean;
+  /** Only where regions are processes: the one that was killed on the way. */
+  readonly killed?: KilledReport;
+}
+
+/** One `kill -9`. */
+export interface KilledReport {
+  readonly region: string;
+  /** Operations that had been played by then. */
+  readonly afterOperations: number;
+  /** From the kill until the region was open again. */
+  readonly downMs: number;
 }
 
 /** One region at the end of a run. */
@@ -95,12 +108,20 @@ export function formatReport(report: Report, elapsedMs: number): string {
       ["hidden items shown", String(report.hiddenShown)],
       ["operations lost", String(report.lostOps)],
       ["operations applied twice", String(report.doubleApplied)],
+      ...(report.killed === undefined ? [] : [killedRow(report.killed)]),
       ["certificates", report.certificatesEqual ? "equal" : "DIFFERENT"],
     ]),
     "",
     report.ok ? "Every promise held." : "A PROMISE FAILED.",
     "",
   ].join("\n");
+}
+
+function killedRow({ region, afterOperations, downMs }: KilledReport): [string, string] {
+  return [
+    "killed with kill -9",
+    `${region} after ${count(afterOperations, "operation")}, back after ${downMs} ms`,
+  ];
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

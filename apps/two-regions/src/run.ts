@@ -1,16 +1,17 @@
 import { compareState, Difference } from "./compare.ts";
 import { areEqual, converge } from "./convergence.ts";
+import { Crash, type CrashListener } from "./crash.ts";
 import { Link, type LinkListener } from "./link.ts";
-import type { Cluster } from "./main.ts";
 import type { Claim } from "./manifest.ts";
 import { Model } from "./model.ts";
 import { Pacer } from "./pacer.ts";
 import { planRun } from "./plan.ts";
 import { Player } from "./player.ts";
 import type { Recording } from "./recording.ts";
-import { viewOfRegion } from "./region-view.ts";
+import type { Cluster } from "./region-driver.ts";
 import { isHeld, quantilesOf, type Report } from "./report.ts";
 import { LINE, type Survey } from "./survey.ts";
+import type { TransportName } from "./transports.ts";
 import type { StateView } from "./view.ts";
 
 /** What a run needs. */
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Operations offered a second; left out: as fast as they are acknowledged. */
   readonly speed?: number;
+  /** What joins the regions that `open` opens. */
+  readonly transport: TransportName;
   /** Opens the regions; closed again when the run is over. */
   readonly open: () => Promise<Cluster>;
   readonly claim: Claim;
@@ -30,7 +33,7 @@ export interface RunOptions {
 }
 
 /** Told how the run goes. */
-export interface RunEvents extends LinkListener {
+export interface RunEvents extends LinkListener, CrashListener {
   onPlayed(played: number): void;
   onConverging(): void;
 }
@@ -47,17 +50,35 @@ export async function run(options: RunOptions): Promise<Report> {
     let player: Player | undefined;
     const link = new Link(network, plan.cuts, {
       onCut: (cut) => {
-        player?.sightings.linkCut();
+        player?.sightings.interrupted();
         events.onCut(cut);
       },
       onHeal: () => events.onHeal(),
     });
+    const { kill } = regions[plan.crash.region]!;
+    const crash =
+      kill === undefined
+        ? undefined
+        : new Crash({
+            plan: plan.crash,
+            link,
+            kill: () => kill.call(regions[plan.crash.region]),
+            nowMs,
+            listener: {
+              onKill: (region) => {
+                player?.sightings.interrupted();
+                events.onKill(region);
+              },
+              onReopened: (region) => events.onReopened(region),
+            },
+          });
     player = new Player({
       recording,
       survey,
       plan,
       regions,
       link,
+      crash,
       pacer: new Pacer(options.speed, nowMs),
       startedMs: claim.startedMs,
       nowMs,
@@ -65,25 +86,26 @@ export async function run(options: RunOptions): Promise<Report> {
     });
     await player.play();
     link.heal();
+    const crashed = await crash?.finish();
     events.onConverging();
     const certificates = await converge(regions, nowMs);
 
     const { tally, hidden, sightings } = player;
     player = undefined;
     const model = readInOrder(recording, survey);
-    const views = regions.map((region) => viewOfRegion(region, model));
+    const views = await Promise.all(regions.map((region) => region.view(model)));
+    const health = await Promise.all(regions.map((region) => region.health()));
     const difference = new Difference();
     for (const view of views) compareState(view, model, difference);
     options.onState(views);
 
     const report = {
-      transport: "inprocess" as const,
+      transport: options.transport,
       operations: survey.operations,
       refused: survey.refused,
       malformed: survey.malformed,
       regions: regions.map((region, number) => {
-        const { opsApplied, duplicates, walSegments, durableLsn } = region.health();
-        const { signals, sessions } = durableLsn;
+        const { opsApplied, duplicates, walSegments, durableLsn } = health[number]!;
         return {
           name: region.name,
           role: region.role,
@@ -91,7 +113,7 @@ export async function run(options: RunOptions): Promise<Report> {
           duplicates,
           withheld: tally.withheld[number]!,
           walSegments,
-          durableLsn: { signals, sessions },
+          durableLsn,
           digest: certificates[number]!.digest,
         };
       }),
@@ -107,6 +129,7 @@ export async function run(options: RunOptions): Promise<Report> {
         ownWritesMissing: tally.ownWritesMissing,
       },
       certificatesEqual: areEqual(certificates),
+      ...(crashed === undefined ? {} : { killed: { ...crashed, region: regions[crashed.region]!.name } }),
     };
     return { ok: isHeld(report), ...report };
   } finally {

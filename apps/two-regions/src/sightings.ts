@@ -80,8 +80,8 @@ export class Sightings {
     this.#applied[line] = EVERYWHERE;
   }
 
-  /** The link is cut: what has not been delivered by now is not measured. */
-  linkCut(): void {
+  /** The link is cut, or a region is down: what has not been delivered by now is not measured. */
+  interrupted(): void {
     this.#measured.clear();
   }
 

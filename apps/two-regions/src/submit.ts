@@ -8,6 +8,8 @@ export interface Answer {
   readonly position?: OperationPosition;
   /** The code of a refusal. */
   readonly reason?: string;
+  /** Whether it was submitted again because the region was killed before it had answered. */
+  readonly isRepeated?: boolean;
 }
 
 /** How an operation is submitted. */

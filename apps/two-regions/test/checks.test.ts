@@ -10,7 +10,7 @@ function hiding(...items: string[]): Shows & { readonly asked: string[] } {
   const asked: string[] = [];
   return {
     asked,
-    filterVisible(list) {
+    async filterVisible(_user, list) {
       asked.push(...list);
       return list.filter((item) => !items.includes(item));
     },
@@ -18,57 +18,57 @@ function hiding(...items: string[]): Shows & { readonly asked: string[] } {
 }
 
 describe("APP-1 hidden items shown", () => {
-  test("are counted where the device is, whether or not the region has applied the hide", () => {
+  test("are counted where the device is, whether or not the region has applied the hide", async () => {
     const check = new HiddenCheck();
     check.hide("u", "a", 1, 0b001);
-    check.read("u", [hiding("a"), hiding(), hiding()], 0);
+    await check.read("u", [hiding("a"), hiding(), hiding()], 0);
     expect(check.shown).toBe(0);
-    check.read("u", [hiding("a"), hiding(), hiding()], 1);
+    await check.read("u", [hiding("a"), hiding(), hiding()], 1);
     expect(check.shown).toBe(1);
   });
 
-  test("are counted elsewhere once the region has applied the hide", () => {
+  test("are counted elsewhere once the region has applied the hide", async () => {
     const check = new HiddenCheck();
     check.hide("u", "a", 1, 0b001);
     check.applied(1, 2, false);
-    check.read("u", [hiding("a"), hiding(), hiding()], 0);
+    await check.read("u", [hiding("a"), hiding(), hiding()], 0);
     expect(check.shown).toBe(1);
     check.applied(1, 1, true);
-    check.read("u", [hiding("a"), hiding(), hiding()], 0);
+    await check.read("u", [hiding("a"), hiding(), hiding()], 0);
     expect(check.shown).toBe(3);
   });
 
-  test("are not counted after an unhide, also where an earlier hide arrives late", () => {
+  test("are not counted after an unhide, also where an earlier hide arrives late", async () => {
     const check = new HiddenCheck();
     check.hide("u", "a", 1, 0b001);
     check.unhide("u", "a");
-    check.read("u", [hiding(), hiding(), hiding()], 0);
+    await check.read("u", [hiding(), hiding(), hiding()], 0);
     check.hide("u", "a", 3, 0b001);
     check.applied(1, 1, false);
-    check.read("u", [hiding("a"), hiding(), hiding()], 0);
+    await check.read("u", [hiding("a"), hiding(), hiding()], 0);
     expect(check.shown).toBe(0);
     check.applied(3, 1, false);
-    check.read("u", [hiding("a"), hiding(), hiding()], 0);
+    await check.read("u", [hiding("a"), hiding(), hiding()], 0);
     expect(check.shown).toBe(1);
   });
 
-  test("a second hide of a hidden item leaves the first one in force", () => {
+  test("a second hide of a hidden item leaves the first one in force", async () => {
     const check = new HiddenCheck();
     check.hide("u", "a", 1, EVERYWHERE);
     check.hide("u", "a", 2, 0b001);
-    check.read("u", [hiding("a"), hiding(), hiding("a")], 0);
+    await check.read("u", [hiding("a"), hiding(), hiding("a")], 0);
     expect(check.shown).toBe(1);
   });
 
-  test("of a long list are read in turn, the item of the operation always", () => {
+  test("of a long list are read in turn, the item of the operation always", async () => {
     const check = new HiddenCheck();
     const items = Array.from({ length: 2 * ITEMS_READ_MAX }, (_, index) => `i${index}`);
     for (const [index, item] of items.entries()) check.hide("u", item, index + 1, 0b001);
     const region = hiding(...items);
-    check.read("u", [region, hiding(), hiding()], 0, "i1000");
+    await check.read("u", [region, hiding(), hiding()], 0, "i1000");
     expect(region.asked.length).toBe(ITEMS_READ_MAX + 1);
     expect(region.asked).toContain("i1000");
-    check.read("u", [region, hiding(), hiding()], 0);
+    await check.read("u", [region, hiding(), hiding()], 0);
     expect(new Set(region.asked)).toEqual(new Set(items));
   });
 });
@@ -116,7 +116,7 @@ describe("APP-1 visibility lag", () => {
   test("is not measured across a cut, nor where the caller says so", () => {
     const { seen } = sightings();
     seen.acknowledged(1, 0, place(1), true);
-    seen.linkCut();
+    seen.interrupted();
     seen.acknowledged(2, 0, place(2), false);
     for (const seqno of [1, 2]) for (const region of [0, 1, 2]) seen.saw(region, place(seqno));
     expect(seen.lagsMs).toEqual([]);
@@ -146,7 +146,7 @@ describe("APP-1 the link", () => {
   function linkOf(cuts: readonly Cut[]): { readonly link: Link; readonly log: string[] } {
     const log: string[] = [];
     const network = {
-      cut: (a: string, b: string) => log.push(`cut ${a} ${b}`),
+      cut: (region: string) => log.push(`cut ${region}`),
       heal: () => log.push("heal"),
     };
     return {
@@ -157,7 +157,7 @@ describe("APP-1 the link", () => {
 
   const first: Cut = { line: 3, after: 0, operations: 2, follower: 1 };
 
-  test("is cut at its line, on the follower's lost side as well, and healed after its operations and a roam", () => {
+  test("is cut at its line, around the region that loses the follower as well, and healed after its operations and a roam", () => {
     const { link, log } = linkOf([first]);
     link.beforeLine(2);
     link.played();
@@ -171,7 +171,7 @@ describe("APP-1 the link", () => {
     link.roamed();
     link.played();
     expect([link.isCut, link.untilCut.aborted]).toEqual([false, false]);
-    expect(log).toEqual(["cut us-east eu-west", "cut us-east ap-south", "told", "heal", "told"]);
+    expect(log).toEqual(["cut us-east", "told", "heal", "told"]);
   });
 
   test("is cut again some operations after it was healed", () => {
@@ -182,12 +182,7 @@ describe("APP-1 the link", () => {
     expect(link.isCut).toBe(true);
     link.played();
     expect(link.isCut).toBe(false);
-    expect(log.filter((entry) => entry.startsWith("cut"))).toEqual([
-      "cut us-east eu-west",
-      "cut us-east ap-south",
-      "cut us-east eu-west",
-      "cut eu-west ap-south",
-    ]);
+    expect(log.filter((entry) => entry.startsWith("cut"))).toEqual(["cut us-east", "cut eu-west"]);
   });
 });
 

@@ -3,30 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SHIPPED_RECORDING } from "../src/cli.ts";
-import { Model } from "../src/model.ts";
 import { Recording } from "../src/recording.ts";
-import { stateJson } from "../src/state.ts";
-import { LINE, surveyRecording } from "../src/survey.ts";
-import { viewOfModel } from "../src/view.ts";
+import { surveyRecording } from "../src/survey.ts";
+import { expectedState, rounded } from "./expected.ts";
 import { someOperations, textOf } from "./lines.ts";
 import { demo, type Outcome } from "./process.ts";
-
-/** What `--state` must hold: the recording, read in order, three times. */
-function expectedState(bytes: Uint8Array): unknown {
-  const recording = new Recording(bytes);
-  const survey = surveyRecording(recording, () => {});
-  const model = new Model();
-  for (let line = 1; line <= recording.lineCount; line++) {
-    if (survey.status[line]! >= LINE.refused) model.read(recording.operation(line));
-  }
-  const views = ["us-east", "eu-west", "ap-south"].map((name) => viewOfModel(name, model));
-  return JSON.parse([...stateJson(views)].join(""), rounded);
-}
-
-/** The sum of the same weights in another order may differ in its last digits. */
-function rounded(key: string, value: unknown): unknown {
-  return key === "weight" ? Math.round((value as number) * 1e6) / 1e6 : value;
-}
 
 const utf8 = new TextEncoder();
 const start = { op: "start", session: "s", user: "u", agent: "a" };

@@ -1,6 +1,7 @@
 import type { OperationPosition, Region } from "@tidemark/region";
-import type { Cluster } from "../src/main.ts";
 import { REGION_NAMES } from "../src/link.ts";
+import { LocalRegion } from "../src/local-region.ts";
+import type { Cluster } from "../src/region-driver.ts";
 
 /** A fault planted in the double, to see the demo find it. */
 export type Fault =
@@ -50,13 +51,15 @@ export function openDouble(fault?: Fault): Cluster {
   for (const region of regions) region.tick = tick;
   return {
     network: {
-      cut: (a, b) => void links.add(`${a} ${b}`).add(`${b} ${a}`),
+      cut: (a) => {
+        for (const b of REGION_NAMES) if (a !== b) links.add(`${a} ${b}`).add(`${b} ${a}`);
+      },
       heal: () => {
         links.clear();
         for (const region of regions) region.share();
       },
     },
-    regions: regions.map((region) => region.asRegion()),
+    regions: regions.map((region) => new LocalRegion(region.asRegion())),
     close: async () => {},
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { STALL_MS_MAX } from "../src/convergence.ts";
-import type { Cluster } from "../src/main.ts";
 import type { Recording } from "../src/recording.ts";
+import type { Cluster } from "../src/region-driver.ts";
 import { run } from "../src/run.ts";
 import type { Report } from "../src/report.ts";
 import { surveyRecording } from "../src/survey.ts";
@@ -27,12 +27,15 @@ async function play(options: Play): Promise<Report> {
     recording,
     survey: surveyRecording(recording, () => {}),
     seed,
+    transport: "inprocess",
     open: async () => cluster ?? openDouble(fault),
     claim: { isResumed, startedMs: 0 },
     nowMs: () => (ms += fault === "differs in digest" ? STALL_MS_MAX : 1),
     events: {
       onCut: () => {},
       onHeal: () => {},
+      onKill: () => {},
+      onReopened: () => {},
       onConverging: () => {},
       onPlayed: (played) => {
         if (played === killAfter) throw new Error("killed");

@@ -27,10 +27,18 @@ async function play(recording: Recording, seed: number): Promise<Played> {
       recording,
       survey: surveyRecording(recording, () => {}),
       seed,
-      open: () => openCluster(dir),
+      transport: "inprocess",
+      open: () => openCluster(dir, { transport: "inprocess", processes: false }),
       claim: { isResumed: false, startedMs: Date.now() },
       nowMs: () => performance.now(),
-      events: { onCut: () => {}, onHeal: () => {}, onPlayed: () => {}, onConverging: () => {} },
+      events: {
+        onCut: () => {},
+        onHeal: () => {},
+        onKill: () => {},
+        onReopened: () => {},
+        onPlayed: () => {},
+        onConverging: () => {},
+      },
       onState: (views) => (state = parse(stateJson(views))),
     });
     return { report, state };

@@ -2,8 +2,10 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 /** Where a {@link FaultProxy} leads. */
 export interface FaultProxyOptions {
-  /** The port behind it, on loopback. */
+  /** The port behind it. */
   readonly target: number;
+  /** Where that port is. @defaultValue loopback */
+  readonly host?: string;
   /** @defaultValue a free one */
   readonly port?: number;
 }
@@ -23,13 +25,15 @@ const SLOW_TICK_MS = 20;
 export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #target: number;
+  readonly #host: string;
   readonly #pairs = new Set<Pair>();
   #mode: Mode = "pass";
   #bytesPerSecond = Number.POSITIVE_INFINITY;
 
-  constructor(server: Server, target: number) {
+  constructor(server: Server, target: number, host: string) {
     this.#server = server;
     this.#target = target;
+    this.#host = host;
     server.on("connection", (near) => this.#accept(near));
   }
 
@@ -104,7 +108,7 @@ export class FaultProxy implements AsyncDisposable {
       near.destroy();
       return;
     }
-    const far = connect(this.#target, "127.0.0.1");
+    const far = connect(this.#target, this.#host);
     const pair = { near, far };
     this.#pairs.add(pair);
     const end = (): void => {
@@ -150,6 +154,7 @@ export function openFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> 
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
-    server.listen(options.port ?? 0, "127.0.0.1", () => resolve(new FaultProxy(server, options.target)));
+    const { target, host = "127.0.0.1", port = 0 } = options;
+    server.listen(port, "127.0.0.1", () => resolve(new FaultProxy(server, target, host)));
   });
 }
