@@ -99,7 +99,7 @@ export function findViolations({
     }
     for (const { path, text } of sources(one)) {
       const atTheEdge =
-        /(^|\/)src\/node(\.ts|\/)/.test(path) || one.short.startsWith("apps/") || PROGRAMS.has(one.short);
+        /(^|\/)src\/node(\.ts|\/)/.test(path) || /^(apps|tools)\//.test(one.short) || PROGRAMS.has(one.short);
       for (const specifier of importsOf(text)) {
         if (specifier.startsWith(".")) continue;
         if (specifier.startsWith("node:") || builtins.has(specifier)) {

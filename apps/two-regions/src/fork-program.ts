@@ -19,7 +19,7 @@ const endAll = (): void => {
 export function forkProgram(name: string, atExit: "kill" | "leave"): ChildProcess {
   const child = fork(fileURLToPath(new URL(`${name}.${isSource ? "ts" : "js"}`, import.meta.url)), [], {
     ...(isSource ? { cwd: fileURLToPath(new URL("..", import.meta.url)) } : {}),
-    execArgv: isSource ? ["--conditions=@tidemark/source", "--import", "tsx"] : [],
+    execArgv: isSource ? ["--conditions=@tidemark/source", "--import=tsx"] : [],
     env: { ...process.env, NODE_OPTIONS: "" },
     serialization: "advanced",
     stdio: ["ignore", "ignore", "inherit", "ipc"],
