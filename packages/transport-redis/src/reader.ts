@@ -32,10 +32,12 @@ const WAKE_FIELD = ["w", "1"] as const;
  */
 export class Reader {
   readonly supervisor: Supervisor;
+  /** Why reading failed, until it works again. */
+  fault: unknown;
   readonly #commands: Supervisor;
   readonly #limits: Limits;
   readonly #wakeKey: string;
-  readonly #onFault: (error: unknown) => void;
+  readonly #onFault: () => void;
   readonly #taps: Map<string, Set<Tap>> = new Map();
   #wakeCursor: EntryId = ZERO_ID;
   /** Our clock minus the server's, in milliseconds, measured at each connection. */
@@ -53,7 +55,7 @@ export class Reader {
     readonly commands: Supervisor;
     readonly limits: Limits;
     readonly wakeKey: string;
-    readonly onFault: (error: unknown) => void;
+    readonly onFault: () => void;
   }) {
     this.supervisor = options.supervisor;
     this.#commands = options.commands;
@@ -121,7 +123,8 @@ export class Reader {
         else await this.#read();
       } catch (error) {
         if (this.#closed) return;
-        this.#onFault(error);
+        this.fault ??= error;
+        this.#onFault();
         // An error of the server would come again at once; a new connection waits before it is tried.
         this.supervisor.replace(error instanceof Error ? error.message : String(error));
       }
@@ -179,6 +182,10 @@ export class Reader {
       reply = await this.supervisor.call(args, 6, blockMs);
     } finally {
       this.#blocked = false;
+    }
+    if (this.fault !== undefined) {
+      this.fault = undefined;
+      this.#onFault();
     }
     const streams = decodeRead(reply);
     if (streams.size === 0) {

@@ -119,9 +119,9 @@ class StreamTransport implements RedisTransport {
         ? { state: "connecting" }
         : { state: "connecting", reason: `Redis is out of reach: ${textOf(failure)}` };
     }
-    for (const { supervisor } of this.#readers.values()) {
-      if (supervisor.failing)
-        return { state: "degraded", reason: `Nothing can be read: ${textOf(supervisor.failure)}` };
+    for (const { supervisor, fault } of this.#readers.values()) {
+      const failure = supervisor.failing ? supervisor.failure : fault;
+      if (failure !== undefined) return { state: "degraded", reason: `Cannot read: ${textOf(failure)}` };
     }
     return this.#gapReason === undefined ? { state: "ready" } : { state: "ready", reason: this.#gapReason };
   }
@@ -357,6 +357,8 @@ class StreamTransport implements RedisTransport {
   }
 
   #tap(subject: string, key: string, cursor: EntryId, queue: DeliveryQueue, numbered: boolean): Tap {
+    // Apart from the cursor, which goes back when a server has lost what was read.
+    let seen = cursor;
     const tap = {
       key,
       cursor,
@@ -364,13 +366,12 @@ class StreamTransport implements RedisTransport {
         return queue.room;
       },
       take: (entries: readonly Entry[]): void => {
-        let before = tap.cursor;
         for (const { id, fields } of entries) {
           const bytes = fields.get("f");
           if (bytes === undefined) continue;
           const previous = parseEntryId(textOfReply(fields.get("p") ?? ""));
-          if (previous !== undefined && compareEntryIds(previous, before) > 0) this.#gap(subject);
-          before = id;
+          if (previous !== undefined && compareEntryIds(previous, seen) > 0) this.#gap(subject);
+          if (compareEntryIds(id, seen) > 0) seen = id;
           const frame = new Uint8Array(bytes);
           queue.push(numbered ? { frame, position: formatEntryId(id) } : { frame });
         }
@@ -409,7 +410,7 @@ class StreamTransport implements RedisTransport {
     let reader = this.#readers.get(tag);
     if (reader === undefined) {
       const supervisor = new Supervisor(this.#connector, this.#limits, () => this.#changed());
-      const onFault = (): void => undefined;
+      const onFault = (): void => this.#changed();
       const wakeKey = this.#wakeKeyOf(tag);
       reader = new Reader({ supervisor, commands: this.#commands, limits: this.#limits, wakeKey, onFault });
       this.#readers.set(tag, reader);

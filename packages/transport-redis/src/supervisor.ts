@@ -27,6 +27,7 @@ export class Supervisor {
   #up: boolean = false;
   #attempt: number = 0;
   #heardMs: number = 0;
+  #upMs: number = 0;
   #watchdog: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
   #closed: boolean = false;
@@ -142,8 +143,8 @@ export class Supervisor {
         cancel();
         if (this.#connection !== opened) return;
         this.#up = true;
+        this.#upMs = monotonicMs();
         this.life += 1;
-        this.#attempt = 0;
         this.failure = undefined;
         for (const done of [...this.#waiting]) done();
         this.#onChange();
@@ -157,6 +158,8 @@ export class Supervisor {
 
   #lost(connection: Connection, error: unknown): void {
     if (this.#connection !== connection || this.#closed) return;
+    // One that comes up and fails at once is no progress.
+    if (this.#up && monotonicMs() - this.#upMs > RETRY_MAX_MS) this.#attempt = 0;
     this.#drop(new ConnectionLostError(`The connection was lost: ${textOf(error)}`, { cause: error }));
     this.#retry(error);
   }
