@@ -17,7 +17,7 @@ async function hasServer(kind: ServerKind): Promise<boolean> {
     return true;
   } catch (error) {
     if (!(error instanceof ServerUnavailableError) || process.env["CI"]) throw error;
-    console.warn(`Left out: ${error.message}`);
+    process.stderr.write(`Left out: ${error.message}\n`);
     return false;
   }
 }

@@ -11,5 +11,11 @@ export type { WalRepairJson } from "./commands/wal-repair.ts";
 export type { FindingJson, WalVerifyJson } from "./commands/wal-verify.ts";
 export type { ExportJson } from "./commands/export.ts";
 export type { KeygenJson } from "./commands/keygen.ts";
+export type {
+  NatsRightsJson,
+  NatsStreamJson,
+  ProvisionNatsJson,
+  ProvisionRedisJson,
+} from "./commands/provision.ts";
 export type { StatusJson } from "./commands/status.ts";
 export type { DoctorCheck, DoctorJson } from "./commands/doctor.ts";

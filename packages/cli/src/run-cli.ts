@@ -3,6 +3,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
 import { keygenCommand } from "./commands/keygen.ts";
 import { membersCommand } from "./commands/members.ts";
+import { provisionCommand } from "./commands/provision.ts";
 import { statusCommand } from "./commands/status.ts";
 import { walCommand } from "./commands/wal.ts";
 import { examplesText } from "./define.ts";
@@ -59,6 +60,7 @@ export function programOf(run: Run, version: string): Command {
     walCommand(run),
     membersCommand(run),
     exportCommand(run),
+    provisionCommand(run),
     keygenCommand(run),
   ];
   for (const command of commands) program.addCommand(command);
