@@ -97,7 +97,7 @@ export class Outbox {
       this.#sentBytes += item.frame.length;
       this.#send(item);
     }
-    if (this.#queue.length > 0 && !this.#commands.up) void this.#rest();
+    if (this.#queue.length > 0 && !this.#commands.up && !this.#commands.closed) void this.#rest();
   }
 
   #send(item: Item): void {

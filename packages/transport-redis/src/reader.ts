@@ -10,6 +10,8 @@ export interface Tap {
   readonly key: string;
   /** Everything up to it was taken. Only the reader moves it. */
   cursor: EntryId;
+  /** Whether the last read came to the end of the stream: what comes next has only just been added. Only the reader sets it. */
+  caughtUp: boolean;
   /** While false its stream is not read for it: what comes stays there. */
   readonly room: boolean;
   /** Takes entries above its cursor, in their order. */
@@ -152,6 +154,7 @@ export class Reader {
       const top = decodeRange(ends[index])[0]?.id ?? ZERO_ID;
       for (const tap of this.#taps.get(key) ?? []) if (compareEntryIds(tap.cursor, top) > 0) tap.cursor = top;
     }
+    for (const taps of this.#taps.values()) for (const tap of taps) tap.caughtUp = false;
     this.#life = life;
     for (const done of this.#aligned.splice(0)) done();
   }
@@ -177,6 +180,8 @@ export class Reader {
     const ids = wanted.map(([, id]) => formatEntryId(id));
     const args = ["XREAD", "COUNT", `${count}`, "BLOCK", `${blockMs}`, "STREAMS", ...keys, ...ids];
     this.#blocked = true;
+    // A wake that was lost with its stream must not keep the next one back.
+    this.#waking = false;
     let reply: unknown;
     try {
       reply = await this.supervisor.call(args, 6, blockMs);
@@ -188,7 +193,13 @@ export class Reader {
       this.#onFault();
     }
     const streams = decodeRead(reply);
+    const read = wanted.map(([key]) => [...(this.#taps.get(key) ?? [])].filter((tap) => tap.room));
+    const atEnd = (): void => {
+      for (const [index, taps] of read.entries())
+        for (const tap of taps) tap.caughtUp = (streams.get(keys[index]!)?.length ?? 0) < count;
+    };
     if (streams.size === 0) {
+      atEnd();
       await this.supervisor.call(["PING"], 0);
       return;
     }
@@ -197,13 +208,13 @@ export class Reader {
       const end = entries.at(-1);
       if (end === undefined) continue;
       if (key === this.#wakeKey) {
-        this.#waking = false;
         this.#wakeCursor = end.id;
         continue;
       }
       for (const { fields } of entries) largest = Math.max(largest, fields.get("f")?.length ?? 0);
       for (const tap of [...(this.#taps.get(key) ?? [])]) this.#feed(tap, entries);
     }
+    atEnd();
     if (largest > 0) this.#largest = largest;
   }
 

@@ -362,6 +362,7 @@ class StreamTransport implements RedisTransport {
     const tap = {
       key,
       cursor,
+      caughtUp: false,
       get room(): boolean {
         return queue.room;
       },

@@ -31,6 +31,7 @@ export class Asker implements Tap {
   readonly key: string;
   readonly room: boolean = true;
   cursor: EntryId = ZERO_ID;
+  caughtUp: boolean = false;
   readonly #id: string;
   readonly #keys: Keys;
   readonly #commands: Supervisor;

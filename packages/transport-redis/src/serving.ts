@@ -31,6 +31,7 @@ export interface ServingOptions {
 export class Serving implements Service, Tap {
   readonly key: string;
   cursor: EntryId = ZERO_ID;
+  caughtUp: boolean = false;
   readonly #options: ServingOptions;
   readonly #closing: AbortController = new AbortController();
   #running: number = 0;
@@ -53,8 +54,8 @@ export class Serving implements Service, Tap {
       const timeoutMs = Number(textOfReply(fields.get("t") ?? "0"));
       const frame = fields.get("f");
       if (frame === undefined || !ASKER.test(asker)) continue;
-      // Nobody waits for it any more.
-      if (this.#options.ageMs(id) > timeoutMs) continue;
+      // Nobody waits for it any more. Only of what was there before us: a server's clock may be set back.
+      if (!this.caughtUp && this.#options.ageMs(id) > timeoutMs) continue;
       void this.#answer(asker, number, new Uint8Array(frame));
     }
   }

@@ -39,6 +39,10 @@ export class Supervisor {
     this.#open();
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get up(): boolean {
     return this.#up;
   }

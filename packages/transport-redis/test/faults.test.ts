@@ -122,6 +122,45 @@ describe.skipIf(!installed)("TRN-8 what Redis may do", () => {
     expect(await client.xlen(`tidemark:{0}:log:${SUBJECT}`)).toBe(2);
   });
 
+  test("a server whose clock is behind takes over: cursors of frames without a number go back with it", async () => {
+    const server = await serverOf();
+    const [left, right] = [await join(server.port), await join(server.port)];
+    const acks = new Heard(await right.subscribe("ack.1"));
+    await right.serve("inbox.2", async (frame) => frame);
+    await answers(left, "inbox.2");
+    const client = operator(server.port);
+    const ahead = `${Date.now() + 3_600_000}-0`;
+    await client.xadd("tidemark:{ack}:eph:ack.1", ahead, "f", Buffer.from(frameOf(1)));
+    await acks.until(1);
+    // Requests whose ids stand still in an hour from now are as new as any.
+    await client.xadd("tidemark:{inbox.2}:requests", ahead, "x", "y");
+    await answers(left, "inbox.2");
+    await server.kill();
+    await server.start();
+    await eventually(async () => {
+      await left.publish("ack.1", frameOf(2)).catch(() => undefined);
+      return acks.numbers.includes(2);
+    }, "an acknowledgement by the slower clock");
+    await answers(left, "inbox.2");
+  });
+
+  test("a request that expired while its member was away is not run, one that still waits is", async () => {
+    const server = await serverOf();
+    const left = await join(server.port);
+    await expect(left.request("inbox.2", frameOf(1), { timeoutMs: 20 })).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+    });
+    const waiting = left.request("inbox.2", frameOf(2), { timeoutMs: 10_000 });
+    const right = await join(server.port);
+    const ran: number[] = [];
+    await right.serve("inbox.2", async (frame) => {
+      ran.push(numberOf(frame));
+      return frame;
+    });
+    expect(numberOf(await waiting)).toBe(2);
+    expect(ran).toEqual([2]);
+  });
+
   test("SIGSTOP: what was sent to a frozen server is stored once, and the silence is told", async () => {
     const server = await serverOf();
     const [left, right] = [await join(server.port), await join(server.port)];
@@ -204,7 +243,7 @@ describe.skipIf(!installed)("TRN-8 what Redis may do", () => {
   });
 
   test("scenario 21: a replica that lacks the last frames takes over: what comes after is read, what is missing is told", async () => {
-    const primary = await serverOf();
+    const primary = await serverOf("--repl-diskless-sync-delay", "0");
     const replica = await serverOf("--replicaof", "127.0.0.1", `${primary.port}`);
     const onReplica = operator(replica.port);
     const proxy = await proxyTo(primary.port);
