@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { freePort, startRedis, type RedisServer } from "@tidemark/servers";
 import { describeTransport } from "@tidemark/transport-conformance";
 import { Cluster, Redis } from "ioredis";
@@ -106,6 +107,41 @@ describe.skipIf(!installed)("TRN-7 a Redis Cluster of three nodes", () => {
       );
       expect(held.reduce((sum, count) => sum + count, 0)).toBe(12);
       expect(Math.min(...held)).toBeGreaterThan(0);
+    } finally {
+      await transport.close();
+      client.disconnect();
+    }
+  });
+
+  test("a user with the rights of the README for a cluster, and no more, does everything", async () => {
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    const rights = /ACL SETUSER tidemark on >secret (.*)/.exec(readme)![1]!.split(" ");
+    const more = /on a cluster also `([^`]+)`/.exec(readme)![1]!.split(" ");
+    for (const { port } of servers) {
+      const node = new Redis(port, "127.0.0.1");
+      await node.call("ACL", "SETUSER", "tidemark", "on", ">secret", ...rights, ...more);
+      await node.call("CONFIG", "RESETSTAT");
+      node.disconnect();
+    }
+    const redisOptions = { username: "tidemark", password: "secret" };
+    const client = new Cluster(nodes(), { redisOptions });
+    client.on("error", () => undefined);
+    const transport = await openRedisTransport({ connection: client });
+    try {
+      const heard = new Heard(await transport.subscribe("sessions.1.0"));
+      await ship(transport, "sessions.1.0", 1, 5);
+      await heard.until(5);
+      await transport.serve("inbox.1", async (frame) => frame);
+      const answer = await transport.request("inbox.1", Uint8Array.of(1), { timeoutMs: 5_000 });
+      expect(answer).toEqual(Uint8Array.of(1));
+      const ran: string[] = [];
+      for (const { port } of servers) {
+        const node = new Redis(port, "127.0.0.1");
+        ran.push(String(await node.call("INFO", "commandstats")));
+        node.disconnect();
+      }
+      for (const right of more)
+        expect(ran.join()).toMatch(new RegExp(`cmdstat_${right.slice(1).replace("|", "[|]")}:calls=[1-9]`));
     } finally {
       await transport.close();
       client.disconnect();
