@@ -1,10 +1,10 @@
 // P10: from acknowledged in one region to readable in another, in one process, against a bare async queue
 // and one fsync.
-import assert from "node:assert/strict";
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { bound, compare, median, percentile, ROUNDS, spread } from "../harness.mjs";
+import { lagsOf, paced, until } from "../lag.mjs";
 import { withPair } from "../pair.mjs";
 
 export const ROWS = ["P10"];
@@ -30,7 +30,7 @@ export async function run() {
         rounds: Math.min(ROUNDS, 5),
         variants: {
           tidemark: async () => {
-            const lags = await lagOf(session, west, perSecond);
+            const lags = await lagsOf(session, west, perSecond, SECONDS);
             p99.push(percentile(lags, 0.99));
             return percentile(lags, 0.5);
           },
@@ -77,54 +77,10 @@ async function maximum(session) {
   return (done * 1000) / (performance.now() - start);
 }
 
-async function lagOf(session, remote, perSecond) {
-  const acknowledged = new Map();
-  const seen = new Map();
-  const lags = [];
-  const settle = (key) => {
-    const [from, to] = [acknowledged.get(key), seen.get(key)];
-    if (from === undefined || to === undefined) return;
-    acknowledged.delete(key);
-    seen.delete(key);
-    // Readable there before the caller heard of it here counts as no lag.
-    lags.push(Math.max(0, to - from));
-  };
-  const stop = remote.onChange((change) => {
-    const key = `${change.position.lane}/${change.position.seqno}`;
-    seen.set(key, performance.now());
-    settle(key);
-  });
-  const total = Math.round(perSecond * SECONDS);
-  const start = performance.now();
-  const writes = [];
-  for (let sent = 0; sent < total;) {
-    const due = Math.min(total, Math.floor(((performance.now() - start) / 1000) * perSecond));
-    for (; sent < due; sent++) {
-      writes.push(
-        session.signal(`entity-${sent % 100}`, "view", 1).then((result) => {
-          const key = `${result.position.lane}/${result.position.seqno}`;
-          acknowledged.set(key, performance.now());
-          settle(key);
-        }),
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  await Promise.all(writes);
-  const deadline = performance.now() + 10_000;
-  while (lags.length < total && performance.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  stop();
-  assert.equal(lags.length, total);
-  return lags;
-}
-
 async function queueAndSync(path, perSecond) {
   const file = openSync(path, "a");
   const block = Buffer.alloc(100, 7);
   const lags = [];
-  const total = Math.round(perSecond * SECONDS);
-  const start = performance.now();
   let waiting = [];
   let scheduled = false;
   const flush = () => {
@@ -136,18 +92,13 @@ async function queueAndSync(path, perSecond) {
     const now = performance.now();
     for (const at of group) lags.push(now - at);
   };
-  for (let sent = 0; sent < total;) {
-    const due = Math.min(total, Math.floor(((performance.now() - start) / 1000) * perSecond));
-    for (; sent < due; sent++) {
-      waiting.push(performance.now());
-      if (!scheduled) {
-        scheduled = true;
-        setImmediate(flush);
-      }
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  while (lags.length < total) await new Promise((resolve) => setTimeout(resolve, 1));
+  const total = await paced(perSecond, SECONDS, () => {
+    waiting.push(performance.now());
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  });
+  await until(() => lags.length >= total);
   closeSync(file);
   return lags;
 }
