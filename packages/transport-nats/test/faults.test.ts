@@ -33,6 +33,20 @@ function send(transport: Transport, last: number, signal?: AbortSignal): Promise
   );
 }
 
+/** Freezes a server, and waits until it answers nothing: a busy machine takes its time to stop all threads. */
+async function freeze(server: NatsServer, admin: NatsConnection): Promise<void> {
+  server.freeze();
+  let silent = false;
+  while (!silent) {
+    const answered = admin.flush().then(
+      () => false,
+      () => true,
+    );
+    const late = new Promise<boolean>((resolve) => setTimeout(resolve, 100, true));
+    silent = await Promise.race([answered, late]);
+  }
+}
+
 const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 const soon = { timeout: 10_000, interval: 10 };
@@ -107,8 +121,8 @@ describe.skipIf(!(await hasServer()))("TRN-6 the broker fails", { timeout: 30_00
     await using at = await scene({ options: { pingInterval: 60_000 } });
     const { heard } = collect(await at.right.subscribe(SUBJECT));
     await send(at.left, 1);
-    server.freeze();
     try {
+      await freeze(server, at.admin);
       const publishing = send(at.left, 2).then(() => send(at.left, 3));
       await vi.waitFor(() => expect(at.left.status.reason).toMatch(/does not answer/), soon);
       expect(at.left.status.state).toBe("degraded");
@@ -127,7 +141,7 @@ describe.skipIf(!(await hasServer()))("TRN-6 the broker fails", { timeout: 30_00
     await using at = await scene({}, own);
     await send(at.left, 1);
     const subscription = await at.right.subscribe(SUBJECT);
-    own.freeze();
+    await freeze(own, at.admin);
     const controller = new AbortController();
     const aborted = send(at.left, 2, controller.signal);
     const closed = send(at.left, 3);
