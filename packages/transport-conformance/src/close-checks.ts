@@ -27,16 +27,16 @@ export async function closeEndsIterations(context: TransportCheckContext): Promi
 /** `close` rejects requests that wait with `TRANSPORT_CLOSED`. */
 export async function closeRejectsRequests(context: TransportCheckContext): Promise<void> {
   const { left, right, deadlineMs } = context;
-  const called = new Promise<void>((resolve) => {
-    void right.serve("inbox.2", () => {
-      resolve();
-      return new Promise(() => undefined);
-    });
-  });
-  await read(context, right, "ack.1");
+  let called = (): void => undefined;
+  const calling = new Promise<void>((resolve) => (called = resolve));
+  const handler = (): Promise<Uint8Array> => {
+    called();
+    return new Promise(() => undefined);
+  };
+  await within(deadlineMs, right.serve("inbox.2", handler), "serve()");
   const asking = left.request("inbox.2", bytes("?"), { timeoutMs: deadlineMs * 10 });
   asking.catch(() => undefined);
-  await within(deadlineMs, called, "the handler being called");
+  await within(deadlineMs, calling, "the handler being called");
   await within(deadlineMs, left.close(), "close() with a waiting request");
   await expectCode(deadlineMs, "TRANSPORT_CLOSED", () => asking, "the waiting request");
 }
