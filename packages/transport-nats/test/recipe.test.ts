@@ -1,0 +1,193 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { connect } from "@nats-io/transport-node";
+import { findServer, freePort, startNats } from "@tidemark/servers";
+import { describe, expect, test, vi } from "vitest";
+import { fencesOf } from "../../../scripts/lib/fences.mjs";
+import { createSandbox, runFile } from "../../../scripts/lib/sandbox.mjs";
+import { hasServer } from "./broker.ts";
+
+const PAGE = readFileSync(new URL("../../../docs/nats.md", import.meta.url), "utf8");
+const files = fencesOf(PAGE).filter(({ file }) => file !== "");
+const commands = fencesOf(PAGE)
+  .filter(({ language }) => language === "sh")
+  .flatMap(({ code }) => code.trim().split("\n"));
+const usable = (await hasServer()) && spawnSync("openssl", ["version"]).status === 0;
+
+/** What the reader of the page does with two regions, told what happens by its standard output. */
+const REGIONS = `
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { openRegion } from "@tidemark/region/node";
+
+const { servers, reload, clusterKey } = JSON.parse(process.env.PLACE);
+process.env.NATS_URL = servers;
+process.env.OPERATOR_PASSWORD = "operator-password";
+await import("./create-streams.mjs");
+const { openTransport } = await import("./transport.mjs");
+const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
+const refusals = new Set();
+const opened = [];
+for (const [name, id] of Object.entries(members.regions)) {
+  const transport = await openTransport(id);
+  transport.onStatus(({ reason }) => { if (reason?.includes("refuses")) refusals.add(reason); });
+  const key = new Uint8Array(Buffer.from(clusterKey, "hex"));
+  opened.push({ transport, region: await openRegion({ name, members, bootstrap: id === 1, transport, dir: name, clusterKey: key }) });
+}
+const [us, eu] = opened.map(({ region }) => region);
+await eu.ready({ timeoutMs: 10_000 });
+const session = await us.sessions.start({ user: "ada", agent: "guide" });
+const there = await eu.sessions.resume(session.id, { cursor: session.cursor(), timeoutMs: 10_000 });
+let count = 0;
+const meet = async (stage) => {
+  for (let index = 0; index < 5; index++) {
+    await session.annotate(stage + " us " + index);
+    await there.annotate(stage + " eu " + index);
+    count += 2;
+  }
+  for (const region of [us, eu]) if (!(await region.synced({ timeoutMs: 20_000 }))) throw new Error(stage + " does not meet");
+  const held = [us, eu].map((region) => region.sessions.get(session.id).state().annotations.length);
+  console.log(stage, held.every((one) => one === count) ? "met" : held);
+};
+await meet("first");
+
+const operator = await connect({ servers, user: "operator", pass: "operator-password", tls: { caFile: "server.crt" } });
+const { streams } = await jetstreamManager(operator);
+await streams.delete("tidemark+sessions+1");
+const meeting = meet("deleted");
+const reason = await new Promise((resolve) => {
+  const look = ({ reason }) => { if (reason?.includes("tidemark+sessions+1")) resolve(reason); };
+  opened[0].transport.onStatus(look);
+  look(opened[0].transport.status);
+});
+console.log("told", reason);
+await import("./create-streams.mjs?again");
+await meeting;
+await operator.close();
+
+const lost = new Promise((resolve) => opened[0].transport.onStatus(({ state }) => { if (state === "connecting") resolve(); }));
+writeFileSync("region-1.password", "second\\n");
+writeFileSync("passwords.conf", readFileSync("passwords.conf", "utf8").replace("first-password-of-1", "second"));
+execFileSync(reload[0], reload.slice(1));
+await lost;
+await meet("rotated");
+console.log("refused", JSON.stringify([...refusals]));
+for (const { region } of opened) await region.close();
+for (const { transport } of opened) await transport.close();
+`;
+
+describe.skipIf(!usable)("TRN-8 TRN-6 docs/nats.md", { timeout: 60_000 }, () => {
+  test("its files start a server over which two regions meet, lose a stream and change a password, with no more rights", async () => {
+    const sandbox = createSandbox();
+    const { path: binary } = await findServer("nats");
+    const httpPort = await freePort();
+    try {
+      for (const { file, code } of files)
+        if (file !== "nats-server.conf") writeFileSync(join(sandbox.dir, file), code);
+      const secrets = files.find(({ file }) => file === "passwords.conf")!.code;
+      for (const region of [1, 2]) {
+        const [, password] = new RegExp(`PASSWORD_${region}: "(.*)"`).exec(secrets)!;
+        writeFileSync(join(sandbox.dir, `region-${region}.password`), `${password}\n`);
+      }
+      execFileSync("sh", ["-c", commands.find((line) => line.startsWith("openssl "))!], {
+        cwd: sandbox.dir,
+        stdio: "ignore",
+      });
+      const provision = commands
+        .find((line) => line.startsWith("tidemark "))!
+        .split(" ")
+        .slice(1);
+      writeFileSync(
+        join(sandbox.dir, "provision.mjs"),
+        `import { nodeIo, runCli } from "@tidemark/cli";
+process.exitCode = await runCli(${JSON.stringify(provision)}, { io: nodeIo(), version: "1" });`,
+      );
+      const printed = await runFile(sandbox.dir, "provision.mjs");
+      expect(printed.status, printed.output).toBe(0);
+      const blocks = [...printed.output.matchAll(/^permissions: \{\n.*?^\}$/gms)].map(([block]) => block);
+      expect(blocks).toHaveLength(2);
+      for (const [index, block] of blocks.entries())
+        writeFileSync(join(sandbox.dir, `region-${index + 1}.conf`), block);
+
+      const documented = files.find(({ file }) => file === "nats-server.conf")!.code;
+      await using server = await startNats({
+        config: ({ dir, port }) =>
+          documented
+            .replace("0.0.0.0:4222", `127.0.0.1:${port}`)
+            .replace("127.0.0.1:8222", `127.0.0.1:${httpPort}`)
+            .replace("/var/lib/nats", join(dir, "js"))
+            .replaceAll("/etc/nats", sandbox.dir)
+            .replaceAll(/include "/g, `include "${relative(dir, sandbox.dir)}/`),
+      });
+      const reload = commands.find((line) => line.startsWith("nats-server "))!;
+      const servers = `tls://localhost:${server.port}`;
+      const place = {
+        servers,
+        reload: [binary, ...reload.replace("PID", `${server.pid}`).split(" ").slice(1)],
+        clusterKey: "11".repeat(32),
+      };
+      writeFileSync(
+        join(sandbox.dir, "regions.mjs"),
+        REGIONS.replace("process.env.PLACE", JSON.stringify(JSON.stringify(place))),
+      );
+      const { status, output } = await runFile(sandbox.dir, "regions.mjs");
+      expect({ status, output: output.split("\n") }, server.output).toEqual({
+        status: 0,
+        output: [
+          "first met",
+          expect.stringMatching(/^told .*no stream tidemark\+sessions\+1/i),
+          "deleted met",
+          "rotated met",
+          "refused []",
+          "",
+        ],
+      });
+
+      for (const line of commands.filter((one) => one.startsWith("curl "))) {
+        const [url] = /http:[^\s"]+/.exec(line)!;
+        const answer = await fetch(url.replace(":8222", `:${httpPort}`));
+        expect(answer.status, line).toBe(200);
+        if (line.includes("jsz")) expect(await answer.text()).toContain('"max_bytes": 268435456');
+      }
+
+      // What is not granted is refused, one by one.
+      const refused: string[] = [];
+      await using thief = await connect({
+        servers,
+        user: "region-1",
+        pass: "second",
+        inboxPrefix: "_INBOX_1",
+        tls: { caFile: join(sandbox.dir, "server.crt") },
+      });
+      const watching = (async () => {
+        for await (const event of thief.status()) {
+          if (event.type === "error") refused.push(event.error.message);
+        }
+      })();
+      const forbidden = [
+        "tidemark.sessions.2.0",
+        "tidemark.+live.ack.2",
+        "$JS.API.STREAM.DELETE.tidemark+sessions+1",
+        "$JS.API.STREAM.CREATE.mine",
+        "$JS.API.STREAM.PURGE.tidemark+sessions+2",
+      ];
+      for (const subject of forbidden) thief.publish(subject);
+      for (const subject of ["tidemark.>", "_INBOX_2.>"])
+        thief.subscribe(subject, { callback: () => undefined });
+      await vi.waitFor(() => {
+        for (const subject of [...forbidden, "tidemark.>", "_INBOX_2.>"])
+          expect(
+            refused.some((reason) => reason.includes(`"${subject}"`)),
+            subject,
+          ).toBe(true);
+      }, 5_000);
+      await thief.close();
+      await watching;
+    } finally {
+      sandbox.remove();
+    }
+  });
+});
