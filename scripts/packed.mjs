@@ -69,12 +69,21 @@ async function runExamples(dir, one) {
     );
   const others = [...new Set(named)].filter((name) => packed.has(name) && name !== one.name);
   // What an example uses beside the package, such as the SDK a peer is the API of.
-  const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = one.manifest;
+  const {
+    dependencies = {},
+    peerDependencies = {},
+    devDependencies = {},
+    peerDependenciesMeta = {},
+  } = one.manifest;
+  // npm leaves out a peer that is optional; an example is of those who have it.
+  const optional = Object.keys(peerDependenciesMeta).filter(
+    (name) => peerDependenciesMeta[name].optional && name in devDependencies,
+  );
   const beside = [...new Set(named)].filter(
     (name) =>
       name in devDependencies && !packed.has(name) && !(name in { ...dependencies, ...peerDependencies }),
   );
-  const extra = beside.map((name) => `${name}@${devDependencies[name]}`);
+  const extra = [...beside, ...optional].map((name) => `${name}@${devDependencies[name]}`);
   if (others.length + extra.length > 0) await install(dir, [one.name, ...others], extra);
   try {
     for (const { line, code } of blocks) {

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { fstatSync, mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { isatty } from "node:tty";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { BrokerUnusable } from "./broker.ts";
 import { parseFlags, type Flags } from "./flags.ts";
@@ -43,7 +42,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   const { INIT_CWD, NATS_URL, REDIS_URL } = process.env;
   const command = parseFlags(argv, {
     cwd: INIT_CWD || process.cwd(),
-    isTerminal: isatty(0),
+    hasInput: hasStandardInput(),
     env: { NATS_URL, REDIS_URL },
   });
   if (command.kind === "help") {
@@ -110,6 +109,16 @@ async function play(flags: Flags): Promise<number> {
     }
   } finally {
     place.remove();
+  }
+}
+
+/** Whether somebody hands in a recording: a terminal does not, nor does /dev/null, which is what a job without input gets. */
+function hasStandardInput(): boolean {
+  try {
+    const input = fstatSync(0);
+    return input.isFIFO() || input.isFile() || input.isSocket();
+  } catch {
+    return false;
   }
 }
 

@@ -34,13 +34,14 @@ a bad flag, an unreadable file, a broker that does not answer, or a directory of
 export interface Surroundings {
   /** Where relative paths begin. */
   readonly cwd: string;
-  readonly isTerminal: boolean;
+  /** Whether standard input is a pipe or a file. */
+  readonly hasInput: boolean;
   /** Names the brokers that no flag names. */
   readonly env: { readonly NATS_URL?: string | undefined; readonly REDIS_URL?: string | undefined };
 }
 
-/** Reads the command line. Paths are resolved; without FILE a pipe is read, and a terminal plays the shipped recording. */
-export function parseFlags(argv: readonly string[], { cwd, isTerminal, env }: Surroundings): CommandLine {
+/** Reads the command line. Paths are resolved; without FILE a pipe is read; where there is none, the shipped recording is played. */
+export function parseFlags(argv: readonly string[], { cwd, hasInput, env }: Surroundings): CommandLine {
   let help = "";
   const program = new Command("demo")
     .description(
@@ -84,7 +85,7 @@ export function parseFlags(argv: readonly string[], { cwd, isTerminal, env }: Su
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? { kind: "help", text: help } : { kind: "error", message: error.message };
   }
-  const file = program.args[0] ?? (isTerminal ? undefined : "-");
+  const file = program.args[0] ?? (hasInput ? "-" : undefined);
   const { state, dir, transport, processes, nats, redis, ...rest } = program.opts<
     Omit<Flags, "file" | "wiring"> & WiringFlags
   >();

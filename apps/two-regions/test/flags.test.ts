@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { parseFlags } from "../src/flags.ts";
 
-const pipe = { cwd: "/here", isTerminal: false, env: {} };
-const terminal = { cwd: "/here", isTerminal: true, env: {} };
+const pipe = { cwd: "/here", hasInput: true, env: {} };
+const terminal = { cwd: "/here", hasInput: false, env: {} };
 
 const inProcess = { transport: "inprocess", processes: false };
 
