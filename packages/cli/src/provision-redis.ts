@@ -12,7 +12,7 @@ export interface ProvisionRedisJson {
 /** What the transport does, and nothing more: no script, no module, no scan, no publish and subscribe. */
 const COMMANDS = ["xadd", "xread", "xrevrange", "xtrim", "pexpire", "del", "ping", "info"];
 /** What the Cluster of ioredis asks besides. */
-const CLUSTER_COMMANDS = ["cluster|slots", "cluster|info", "readonly"];
+const CLUSTER_COMMANDS = ["cluster|slots", "cluster|info"];
 
 /** A user's rights, and what a server must not do to keys that nobody has read yet. */
 export function planRedis(prefix: string, cluster: boolean): ProvisionRedisJson {
