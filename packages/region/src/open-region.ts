@@ -252,7 +252,7 @@ function requireShards({ shards }: RegionOptions, found: number, where: string):
   if (shards === undefined || shards === found) return;
   throw new RegionError(
     "SHARDS_MISMATCH",
-    `Cannot open the region with ${shards} shards: ${where} ${found}; leave shards out, or move the slots first`,
+    `Cannot open the region with ${shards} shards: ${where} ${found}; leave shards out, or call region.moveSlots(${shards}) while it is open with ${found}`,
   );
 }
 
