@@ -1,26 +1,14 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findServer, ServerUnavailableError, type ServerKind } from "@tidemark/servers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SHIPPED_RECORDING } from "../src/cli.ts";
 import { expectedState, rounded } from "./expected.ts";
+import { hasServer } from "./has-server.ts";
 import { someOperations, textOf } from "./lines.ts";
 import { demo } from "./process.ts";
 
 const utf8 = new TextEncoder();
-
-/** Without a server these tests are left out, in one line; in continuous integration they fail. */
-async function hasServer(kind: ServerKind): Promise<boolean> {
-  try {
-    await findServer(kind);
-    return true;
-  } catch (error) {
-    if (!(error instanceof ServerUnavailableError) || process.env["CI"]) throw error;
-    process.stderr.write(`Left out: ${error.message}\n`);
-    return false;
-  }
-}
 
 /** The processes of the regions in a directory, as each says in its own status. */
 function processesIn(dir: string): number[] {
