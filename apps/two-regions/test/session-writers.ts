@@ -28,6 +28,14 @@ export class SessionWriters implements Disposable {
     this.#done.catch(() => undefined);
   }
 
+  /** Starts a session in a cluster, which is opened in-process unless it is open. */
+  static async on(cluster: SwitchedCluster): Promise<SessionWriters> {
+    if (!cluster.isOpen) await cluster.moveAll("inprocess");
+    const { id } = await cluster.region("us-east").sessions.start({ user: "ada", agent: "guide" });
+    await cluster.converged();
+    return new SessionWriters(cluster, id);
+  }
+
   /** Waits until each of these regions has acknowledged so many writes more. */
   async more(count: number, names: readonly Name[] = NAMES): Promise<void> {
     const wanted = names.map((name) => [name, this.written[name] + count] as const);
@@ -50,6 +58,13 @@ export class SessionWriters implements Disposable {
 
   [Symbol.dispose](): void {
     this.#writing = false;
+  }
+
+  /** What a region holds of the writes that were given to a region, from a number on. */
+  held(region: Name, from: Name, first: number): string[] {
+    return (this.#cluster.region(region).sessions.get(this.#session)?.state().annotations ?? [])
+      .map(({ text }) => text)
+      .filter((text) => text.startsWith(`${from} `) && Number(text.slice(from.length + 1)) >= first);
   }
 
   /** Every region holds every write once, and nothing else. */

@@ -21,14 +21,14 @@ describe.skipIf(!usable)(
       await servers.redis.remove();
     });
     const brokersOf = (prefix: string): Brokers => ({
-      urls: { nats: servers.nats.url, redis: servers.redis.url },
+      urlOf: (broker) => servers[broker].url,
       prefix,
     });
 
     test("scenario 42: in-process, NATS, Redis and back, also one region before the other, and to a broker that holds what they once shipped", async () => {
       const brokers = brokersOf("journey");
       await using cluster = new SwitchedCluster(brokers);
-      using writers = await writersOn(cluster);
+      using writers = await SessionWriters.on(cluster);
       const met = async (): Promise<void> => {
         await writers.more(10);
         await writers.met();
@@ -65,7 +65,7 @@ describe.skipIf(!usable)(
         {
           await using former = new SwitchedCluster(brokers);
           await former.moveAll(broker);
-          using writers = await writersOn(former);
+          using writers = await SessionWriters.on(former);
           await former.move("eu-west", "inprocess");
           const first = await spectator.firstOf("sessions.1.0");
           await writers.more(20, ["us-east"]);
@@ -76,7 +76,7 @@ describe.skipIf(!usable)(
         for (const region of [1, 2])
           await spectator.litter(`sessions.${region}.0`, { epoch: 2 ** 32 - 1, last: 9 });
         await using cluster = new SwitchedCluster(brokers);
-        using writers = await writersOn(cluster);
+        using writers = await SessionWriters.on(cluster);
         await writers.more(10);
         await cluster.moveAll(broker);
         await writers.more(10);
@@ -89,14 +89,6 @@ describe.skipIf(!usable)(
   },
 );
 
-/** Opens a cluster in-process unless it is open, and lets clients write into a session of it. */
-async function writersOn(cluster: SwitchedCluster): Promise<SessionWriters> {
-  if (!cluster.isOpen) await cluster.moveAll("inprocess");
-  const { id } = await cluster.region("us-east").sessions.start({ user: "ada", agent: "guide" });
-  await cluster.converged();
-  return new SessionWriters(cluster, id);
-}
-
 /** Looks at what is on a broker, as anybody may who may read there. */
 class Spectator implements AsyncDisposable {
   readonly #transport: Transport;
@@ -105,8 +97,8 @@ class Spectator implements AsyncDisposable {
     this.#transport = transport;
   }
 
-  static async open(broker: BrokerName, { urls, prefix }: Brokers): Promise<Spectator> {
-    return new Spectator(await openTransport(broker, { url: urls[broker], prefix, region: "spectator" }));
+  static async open(broker: BrokerName, { urlOf, prefix }: Brokers): Promise<Spectator> {
+    return new Spectator(await openTransport(broker, { url: urlOf(broker), prefix, region: "spectator" }));
   }
 
   /** Where the next frame of a subject is kept. */

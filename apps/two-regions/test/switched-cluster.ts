@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openRegion } from "@tidemark/region/node";
-import type { Region } from "@tidemark/region";
+import type { ClusterKey, Region } from "@tidemark/region";
 import type { Transport } from "@tidemark/transport";
 import { createInProcessNetwork, type InProcessNetwork } from "@tidemark/transport-inprocess";
 import { expect } from "vitest";
@@ -16,16 +16,20 @@ export type Name = (typeof NAMES)[number];
 const MEMBERS = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
 const READY_MS = 20_000;
 
+/** What every member holds, or two of them while one replaces the other. */
+export type Keys = Uint8Array | readonly ClusterKey[] | undefined;
+
 /** The servers of a test, and what the regions are called on them. */
 export interface Brokers {
-  readonly urls: Readonly<Record<BrokerName, string>>;
+  readonly urlOf: (broker: BrokerName, name?: Name) => string;
   readonly prefix: string;
 }
 
 /** Two regions that keep their directories, and are closed and opened again over one medium or another. */
 export class SwitchedCluster implements AsyncDisposable {
+  /** Of each region; it takes the ones that are here when it is moved. */
+  readonly keys: Record<Name, Keys>;
   readonly #brokers: Brokers;
-  readonly #clusterKey: Uint8Array = new Uint8Array(randomBytes(32));
   readonly #dir: string = mkdtempSync(join(tmpdir(), "tidemark-switched-"));
   readonly #network: InProcessNetwork = createInProcessNetwork();
   readonly #open: Map<Name, { readonly region: Region; readonly transport: Transport }> = new Map();
@@ -34,6 +38,8 @@ export class SwitchedCluster implements AsyncDisposable {
 
   constructor(brokers: Brokers) {
     this.#brokers = brokers;
+    const key = new Uint8Array(randomBytes(32));
+    this.keys = { "us-east": key, "eu-west": key };
   }
 
   /** The region as it is open now. */
@@ -66,8 +72,9 @@ export class SwitchedCluster implements AsyncDisposable {
     const transport = await this.#join(name, medium);
     const bootstrap = name === "us-east";
     const dir = join(this.#dir, name);
-    const clusterKey = this.#clusterKey;
-    const region = await openRegion({ name, members: MEMBERS, bootstrap, dir, transport, clusterKey });
+    const clusterKey = this.keys[name];
+    const keyed = clusterKey === undefined ? {} : { clusterKey };
+    const region = await openRegion({ name, members: MEMBERS, bootstrap, dir, transport, ...keyed });
     region.onChange(() => this.#changed(region));
     this.#open.set(name, { region, transport });
     this.#opened.emit(name);
@@ -80,9 +87,9 @@ export class SwitchedCluster implements AsyncDisposable {
   }
 
   /** Waits until both hold everything, and compares what they hold. */
-  async converged(): Promise<void> {
+  async converged(timeoutMs: number = READY_MS): Promise<void> {
     for (const region of this.regions)
-      expect(await region.synced({ timeoutMs: READY_MS }), `${region.name} synced`).toBe(true);
+      expect(await region.synced({ timeoutMs }), `${region.name} synced`).toBe(true);
     const [us, eu] = this.regions.map((region) => region.certificate());
     expect(us).toEqual(eu);
   }
@@ -95,8 +102,8 @@ export class SwitchedCluster implements AsyncDisposable {
 
   #join(name: Name, medium: TransportName): Promise<Transport> | Transport {
     if (medium === "inprocess") return this.#network.join(name);
-    const { urls, prefix } = this.#brokers;
-    return openTransport(medium, { url: urls[medium], prefix, region: name });
+    const { urlOf, prefix } = this.#brokers;
+    return openTransport(medium, { url: urlOf(medium, name), prefix, region: name });
   }
 
   async #close(name: Name): Promise<void> {

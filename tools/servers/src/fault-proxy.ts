@@ -15,6 +15,9 @@ interface Pair {
   readonly far: Socket;
 }
 
+/** One direction of a link: what the near side sends, or what comes back to it. */
+export type LinkDirection = "outbound" | "inbound";
+
 /** What happens to the bytes. */
 type Mode = "pass" | "cut" | "stall";
 
@@ -28,6 +31,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #host: string;
   readonly #pairs = new Set<Pair>();
   #mode: Mode = "pass";
+  #stalled: LinkDirection | undefined;
   #bytesPerSecond = Number.POSITIVE_INFINITY;
 
   constructor(server: Server, target: number, host: string) {
@@ -55,15 +59,21 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
-  /** Passes nothing on, in either direction, and closes nothing: a link that has gone silent. */
-  stall(): void {
+  /**
+   * Passes nothing on and closes nothing: a link that has gone silent.
+   *
+   * @param direction - Only this one; the other goes on, or goes on again. Without it both are silent.
+   */
+  stall(direction?: LinkDirection): void {
     this.#mode = "stall";
+    this.#stalled = direction;
     for (const pair of this.#pairs) this.#pause(pair);
   }
 
   /** The far side goes away and the near side is not told. */
   halfOpen(): void {
     this.#mode = "stall";
+    this.#stalled = undefined;
     for (const pair of this.#pairs) {
       this.#pause(pair);
       pair.far.removeAllListeners("close");
@@ -121,12 +131,12 @@ export class FaultProxy implements AsyncDisposable {
       socket.on("error", () => undefined);
       socket.on("close", end);
     }
-    this.#join(near, far);
-    this.#join(far, near);
+    this.#join(near, far, "outbound");
+    this.#join(far, near, "inbound");
     if (this.#mode === "stall") this.#pause(pair);
   }
 
-  #join(from: Socket, to: Socket): void {
+  #join(from: Socket, to: Socket, direction: LinkDirection): void {
     from.on("data", (bytes: Buffer) => {
       const flushed = to.write(bytes);
       const pauseMs =
@@ -136,7 +146,7 @@ export class FaultProxy implements AsyncDisposable {
       if (flushed && pauseMs === 0) return;
       from.pause();
       const resume = (): void => {
-        if (this.#mode === "pass") from.resume();
+        if (this.#passes(direction)) from.resume();
       };
       if (pauseMs > 0) setTimeout(resume, pauseMs).unref();
       else to.once("drain", resume);
@@ -144,8 +154,17 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #pause({ near, far }: Pair): void {
-    near.pause();
-    far.pause();
+    for (const [socket, direction] of [
+      [near, "outbound"],
+      [far, "inbound"],
+    ] as const) {
+      if (this.#passes(direction)) socket.resume();
+      else socket.pause();
+    }
+  }
+
+  #passes(direction: LinkDirection): boolean {
+    return this.#mode === "pass" || (this.#stalled !== undefined && this.#stalled !== direction);
   }
 }
 

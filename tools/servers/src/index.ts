@@ -1,5 +1,5 @@
 export { ServerUnavailableError } from "./errors.ts";
-export { FaultProxy, openFaultProxy, type FaultProxyOptions } from "./fault-proxy.ts";
+export { FaultProxy, openFaultProxy, type FaultProxyOptions, type LinkDirection } from "./fault-proxy.ts";
 export { findServer, type ServerBinary, type ServerKind, type ServerRelease } from "./find-server.ts";
 export { freePort } from "./free-port.ts";
 export { NatsServer, startNats, type NatsOptions } from "./nats-server.ts";

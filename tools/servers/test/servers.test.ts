@@ -119,6 +119,39 @@ test("a fault proxy stalls without losing a byte, cuts, refuses, and heals", asy
   target.close();
 });
 
+test("a fault proxy silences one direction alone: what is sent arrives, and what is answered does not come back", async () => {
+  const target = await echo();
+  await using proxy = await openFaultProxy({ target: target.port });
+  const socket = connect(proxy.port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.write("one");
+  expect(String(((await once(socket, "data")) as [Buffer])[0])).toBe("one");
+  const [far] = target.sockets;
+  const heard: string[] = [];
+  socket.on("data", (bytes: Buffer) => heard.push(bytes.toString()));
+
+  proxy.stall("inbound");
+  const arrived = once(far!, "data");
+  socket.write("two");
+  await arrived;
+  expect(await ask(target.port, "x")).toBe("x");
+  expect(heard).toEqual([]);
+
+  const answered = once(socket, "data");
+  proxy.stall("outbound");
+  await answered;
+  expect(heard).toEqual(["two"]);
+  socket.write("three");
+  expect(await ask(target.port, "x")).toBe("x");
+  expect(heard).toEqual(["two"]);
+  const again = once(socket, "data");
+  proxy.heal();
+  await again;
+  expect(heard).toEqual(["two", "three"]);
+  socket.destroy();
+  target.close();
+});
+
 test("a link that is half open tells the near side nothing until it is healed", async () => {
   const target = await echo();
   await using proxy = await openFaultProxy({ target: target.port });
