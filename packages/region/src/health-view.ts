@@ -25,7 +25,7 @@ export function drawHealth({
   refused,
   policies,
 }: HealthSources): RegionHealth {
-  const { wal, options, transport } = parts;
+  const { wal, options, transport, reducers } = parts;
   const replication = running?.replication.health();
   const counts = running?.fold.stats();
   const logs = (channel: "signals" | "sessions"): Log[] =>
@@ -46,6 +46,7 @@ export function drawHealth({
     reasons: [
       ...coldReasons(running),
       ...erasing,
+      ...reducers.reasons(),
       ...(replication?.reasons ?? [
         problem === undefined ? "No member has told its cluster yet" : messageOf(problem),
         ...(transport.status.state === "ready"
@@ -59,6 +60,7 @@ export function drawHealth({
     duplicatesBy,
     refused: Object.fromEntries(refused),
     policies: policies.health(),
+    reducers: reducers.health(),
     purged: counts?.purged ?? 0,
     withheld: counts?.withheld ?? 0,
     forks: counts?.forks ?? 0,

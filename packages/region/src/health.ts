@@ -21,6 +21,8 @@ export interface RegionHealth {
     /** Writes accepted without being judged, because this region lacks the session's policy: by its id and version. */
     readonly missing: Readonly<Record<string, number>>;
   };
+  /** By namespace, the reducers given to `openRegion`, and how often a state could not be read because one failed. */
+  readonly reducers: Readonly<Record<string, { readonly version: number; readonly failures: number }>>;
   /** Sessions that were purged: each leaves a tombstone. */
   readonly purged: number;
   /** Items that stay hidden only because an unhide is not known everywhere yet. */

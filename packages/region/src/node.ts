@@ -38,9 +38,9 @@ export function nodePlatform(): RegionPlatform {
  * @throws RegionError `REGION_FOREIGN_DIR`, `REGION_DAMAGED`.
  * @throws WalError `WAL_LOCKED` if another process has the directory open.
  */
-export function openRegion<Signal extends string = string>(
-  options: RegionOptions<Signal>,
-): Promise<Region<Signal>> {
+export function openRegion<Signal extends string = string, States extends object = object>(
+  options: RegionOptions<Signal, States>,
+): Promise<Region<Signal, States>> {
   return openRegionOn(options, nodePlatform());
 }
 

@@ -1,5 +1,6 @@
 import { regionId } from "@tidemark/core";
 import { RegionPolicies } from "./region-policies.ts";
+import { RegionReducers } from "./region-reducers.ts";
 import type { RegionId } from "@tidemark/core";
 import { finishInstall, joinCluster, ReplicationError, ShardRouter } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
@@ -55,10 +56,10 @@ interface Identity {
  * @throws WalError `WAL_LOCKED` with the holder.
  * @throws `TypeError` or `RangeError` for options that contradict each other.
  */
-export async function openRegion<Signal extends string = string>(
-  options: RegionOptions<Signal>,
+export async function openRegion<Signal extends string = string, States extends object = object>(
+  options: RegionOptions<Signal, States>,
   platform: RegionPlatform,
-): Promise<Region<Signal>> {
+): Promise<Region<Signal, States>> {
   const { dir, logger } = options;
   const { fs, hasher } = platform;
   const identity = identityOf(options);
@@ -68,6 +69,7 @@ export async function openRegion<Signal extends string = string>(
   const durability = walDurability(options, platform);
   const clusterKeys = clusterKeysOf(options.clusterKey);
   const policies = new RegionPolicies({ rules: options.policies, hasher, region: id, now: platform.now });
+  const reducers = new RegionReducers(options.reducers);
   const transport = options.transport ?? loneTransport();
 
   // Before anything is touched: whoever opens the wrong directory leaves it as it was.
@@ -136,6 +138,7 @@ export async function openRegion<Signal extends string = string>(
       cold,
       clusterKeys,
       policies,
+      reducers,
       transport,
       noteJoined: async ({ seed, shards, since }) =>
         void (await note({ seed, joined: true, shards, since: since?.get(id) ?? 0 })),
@@ -190,8 +193,8 @@ export async function openRegion<Signal extends string = string>(
       }
     }
     engine.opened();
-    // The handle takes any name; its schema is the one of the options.
-    return new RegionHandle(engine) as Region as Region<Signal>;
+    // The handle takes any name; its schema and reducers are those of the options.
+    return new RegionHandle(engine) as Region as Region<Signal, States>;
   } catch (error) {
     await closeClock?.().catch(() => undefined);
     await cold?.close().catch(() => undefined);

@@ -1,7 +1,7 @@
 import type { Hasher } from "@tidemark/core";
 import type { DivergenceReport, ReplicationLimits } from "@tidemark/replication";
 import type { SignalSchema } from "@tidemark/signals";
-import type { SessionPolicyRules } from "@tidemark/session";
+import type { AppReducers, SessionPolicyRules } from "@tidemark/session";
 import type { Transport } from "@tidemark/transport";
 import type { Durability, Timers, WalFs } from "@tidemark/wal";
 import type { Diagnostics } from "./diagnostics.ts";
@@ -31,7 +31,7 @@ export interface RegionLogger {
 }
 
 /** How a region is opened. */
-export interface RegionOptions<Signal extends string = string> {
+export interface RegionOptions<Signal extends string = string, States extends object = object> {
   /** This region's name in `members`. Left out with `members`. */
   readonly name?: string;
   /** Every region of the cluster, the same list everywhere. Without it the region is 0, alone. */
@@ -83,6 +83,11 @@ export interface RegionOptions<Signal extends string = string> {
    * lacks a policy does not enforce it, and says so in `health()`. @defaultValue none
    */
   readonly policies?: readonly SessionPolicyRules[];
+  /**
+   * What makes a state of the `app` operations of a namespace, for `session.appState(namespace)`. Nothing that they make is
+   * stored or sent: a region without them, or with others, holds the same as all. @defaultValue none
+   */
+  readonly reducers?: AppReducers<States>;
   /** Lifetime of a ticket, in milliseconds. @defaultValue 7 days */
   readonly ticketMs?: number;
   /** A checkpoint is written so often, in milliseconds, if anything changed. @defaultValue 5 min */

@@ -52,9 +52,9 @@ export interface AnnotateOptions extends WriteOptions {
 }
 
 /** A session as an agent works with it. Every call takes effect in this region and travels from here. */
-export interface Session<Signal extends string = string> {
+export interface Session<Signal extends string = string, States extends object = object> {
   readonly id: string;
-  readonly user: User<Signal>;
+  readonly user: User<Signal, States>;
   /** A preference signal: `weight` is below 2^40 in magnitude, else `INVALID_WEIGHT`. */
   signal(entity: string, signal: Signal, weight: number, options?: SignalOptions): Promise<WriteResult>;
   /** A preference hint: the last value of a key wins. */
@@ -77,11 +77,19 @@ export interface Session<Signal extends string = string> {
    *
    * @throws SessionError `SESSION_EXISTS`, `SESSION_TOO_LARGE` beyond what one operation carries (2 MiB).
    */
-  fork(options?: ForkOptions): Promise<Session<Signal>>;
+  fork(options?: ForkOptions): Promise<Session<Signal, States>>;
   /** No further write is accepted where the close is known. */
   close(options?: WriteOptions): Promise<WriteResult>;
   /** Everything applied here, as plain data. */
   state(): SessionState;
+  /**
+   * What the region's reducer of a namespace makes of the latest 1,000 `app` operations of it that are applied here: the
+   * same wherever these are known. Folded anew at each call.
+   *
+   * @throws SessionError `REDUCER_FAILED` with the cause if the reducer throws or gives a promise.
+   * @throws `TypeError` if the region was opened without a reducer of it.
+   */
+  appState<Namespace extends keyof States & string>(namespace: Namespace): States[Namespace];
   /** What a bearer of this session has seen here; see {@link Sessions.resume}. */
   cursor(): Cursor;
   /** The user's ticket; see {@link Users.resume}. */
@@ -137,7 +145,7 @@ export interface MergeOptions extends ForkOptions {
 }
 
 /** A user, across all sessions. */
-export interface User<Signal extends string = string> {
+export interface User<Signal extends string = string, States extends object = object> {
   readonly id: string;
   /** Items hidden, muted or blocked, sorted by their UTF-8 bytes. */
   hidden(): string[];
@@ -148,7 +156,7 @@ export interface User<Signal extends string = string> {
   /** Ids of the user's sessions in order of the id. */
   sessions(options?: SessionsOptions): string[];
   /** The session of that id; started if it is new and `start` is given. */
-  session(id: string, start?: StartOptions): Promise<Session<Signal>>;
+  session(id: string, start?: StartOptions): Promise<Session<Signal, States>>;
   /** Everything the user's device has seen, to be presented in any region. */
   ticket(): Ticket;
 }
@@ -176,34 +184,39 @@ export interface ResumeOptions {
 }
 
 /** A region's sessions. */
-export interface Sessions<Signal extends string = string> {
+export interface Sessions<Signal extends string = string, States extends object = object> {
   /**
    * Starts a session; the id is minted unless given.
    *
    * @throws SessionError `SESSION_EXISTS` if the id is taken, unless this is a retry of the same operation.
    */
-  start(options: StartOptions & { readonly id?: string; readonly user: string }): Promise<Session<Signal>>;
+  start(
+    options: StartOptions & { readonly id?: string; readonly user: string },
+  ): Promise<Session<Signal, States>>;
   /**
    * A new session that begins with what is known here of two sessions of one user: what both were made of counts once.
    *
    * @throws SessionError `SESSION_USERS_DIFFER`, `SESSION_STATES_CROSSED` where each carries something of a third
    * session that the other lacks, `SESSION_UNKNOWN`, `SESSION_EXISTS`, `SESSION_TOO_LARGE`.
    */
-  merge(one: string, other: string, options?: MergeOptions): Promise<Session<Signal>>;
+  merge(one: string, other: string, options?: MergeOptions): Promise<Session<Signal, States>>;
   /** The session, if anything of it has been applied here. */
-  get(id: string): Session<Signal> | undefined;
+  get(id: string): Session<Signal, States> | undefined;
   /**
    * Waits until this region covers the cursor: at least what its bearer had seen, or a typed refusal.
    *
    * @throws RegionError `NOT_YET_VISIBLE` with what is missing when the deadline passes, `POSITION_UNKNOWN`.
    * @throws SessionError `SESSION_UNKNOWN` if the cursor covers nothing and nothing of the session is known here; `CURSOR_*` for a token that is malformed, foreign, forged or of another session.
    */
-  resume(id: string, options: ResumeOptions & { readonly cursor: Cursor | string }): Promise<Session<Signal>>;
+  resume(
+    id: string,
+    options: ResumeOptions & { readonly cursor: Cursor | string },
+  ): Promise<Session<Signal, States>>;
 }
 
 /** A region's users. */
-export interface Users<Signal extends string = string> {
-  get(user: string): User<Signal>;
+export interface Users<Signal extends string = string, States extends object = object> {
+  get(user: string): User<Signal, States>;
   /**
    * Hands in a ticket: its operations are applied here at once, also while the region they came from
    * cannot be reached, and what lies below them is waited for.
@@ -212,7 +225,10 @@ export interface Users<Signal extends string = string> {
    *
    * @throws RegionError `NOT_YET_VISIBLE`, `POSITION_UNKNOWN`. @throws SessionError `TICKET_*`.
    */
-  resume(user: string, options: ResumeOptions & { readonly ticket: Ticket | string }): Promise<User<Signal>>;
+  resume(
+    user: string,
+    options: ResumeOptions & { readonly ticket: Ticket | string },
+  ): Promise<User<Signal, States>>;
   /**
    * Erases a user in every region: the keys of what they wrote so far are destroyed, and it folds to nothing but its
    * part in the sums of all users. Resolves once that is done here; `ack: "all"` waits for every member. What is
@@ -243,12 +259,12 @@ export interface ErasureReport {
 }
 
 /** One member of a cluster, opened in this process. */
-export interface Region<Signal extends string = string> {
+export interface Region<Signal extends string = string, States extends object = object> {
   readonly name: string;
   readonly id: RegionId;
   readonly role: "member" | "follower";
-  readonly sessions: Sessions<Signal>;
-  readonly users: Users<Signal>;
+  readonly sessions: Sessions<Signal, States>;
+  readonly users: Users<Signal, States>;
   /** The ledger of signals; see `schema`. */
   readonly signals: RegionSignals<Signal>;
   /**

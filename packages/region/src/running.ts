@@ -28,6 +28,7 @@ import type { RegionOptions, RegionPlatform } from "./options.ts";
 import { SignalWriter } from "./signal-writer.ts";
 import { SlotMap } from "./slot-map.ts";
 import type { RegionPolicies } from "./region-policies.ts";
+import type { RegionReducers } from "./region-reducers.ts";
 import { SessionKeeping } from "./session-keeping.ts";
 import { RegionTokens } from "./tokens.ts";
 
@@ -44,6 +45,7 @@ export interface RegionParts {
   readonly cold: ColdFile | undefined;
   readonly clusterKeys: readonly ClusterKey[];
   readonly policies: RegionPolicies;
+  readonly reducers: RegionReducers;
   readonly transport: Transport;
   /** Notes for good that the region has reached the head of a member. */
   readonly noteJoined: (membership: Membership) => Promise<void>;

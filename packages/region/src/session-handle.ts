@@ -92,6 +92,12 @@ export class SessionHandle implements Session {
     return state;
   }
 
+  appState(namespace: string): never {
+    const { fold, parts } = this.#engine;
+    // What it is only the caller's types know.
+    return parts.reducers.read(fold, this.id, namespace) as never;
+  }
+
   cursor(): Cursor {
     return this.#engine.tokens.cursor(this.id);
   }

@@ -38,6 +38,8 @@ export type SessionErrorCode =
   | "LANE_AHEAD"
   /** The signal schema in force names no such signal. */
   | "SIGNAL_UNKNOWN"
+  /** The reducer of a namespace threw, or gave a promise: its operations are as they were. */
+  | "REDUCER_FAILED"
   /** As many users were erased as the table of keys can tell of. */
   | "KEYS_FULL"
   /** A cursor is not what `session.cursor()` gives: cut, too long, or of another version. */

@@ -1,4 +1,6 @@
 export * from "./admission.ts";
+export { appOperations } from "./app-operations.ts";
+export * from "./app-reducer.ts";
 export type { MergeFilter, MergeItem } from "./carry.ts";
 export * from "./cold-store.ts";
 export * from "./cursor.ts";

@@ -167,6 +167,20 @@ export const hideHistory: fc.Arbitrary<History> = fc
     ),
   );
 
+/** Operations of two namespaces, and what gives their session a user: many copies of few effects. */
+export const appHistory: fc.Arbitrary<History> = fc
+  .tuple(
+    fc.array(draw, { minLength: 2, maxLength: 24 }),
+    fc.array(fc.nat(99), { minLength: 5, maxLength: 5 }),
+  )
+  .map(([draws, asked]) =>
+    historyOf(draws, asked, [
+      ...CONTENTS.filter(({ kind }) => kind === "start" || kind === "app"),
+      { kind: "app", clear: { namespace: "n" }, sealed: { bytes: Uint8Array.of(3) } },
+      { kind: "app", clear: { namespace: "other" }, sealed: { bytes: Uint8Array.of(4) } },
+    ]),
+  );
+
 /** @param asked - What each operationId asks for. */
 function historyOf(
   draws: readonly Draw[],

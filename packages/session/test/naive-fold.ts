@@ -1,5 +1,5 @@
 import { compareHlc, compareUtf8 } from "@tidemark/core";
-import type { OpContent, SessionFold } from "../src/index.ts";
+import type { AppOperation, OpContent, SessionFold } from "../src/index.ts";
 import { isActivity, latestOf, type ModelOp } from "./history.ts";
 
 const HIDE = ["hide", "mute", "block"] as const;
@@ -73,6 +73,32 @@ export function naiveSession(all: readonly ModelOp[], id: string): unknown {
       .sort(),
     unknown: ops.filter(({ unknown }) => unknown).length,
   };
+}
+
+/** What a reducer is given of a session, by sorting everything that was ever applied. */
+export function naiveApps(
+  all: readonly ModelOp[],
+  id: string,
+  namespace: string,
+): AppOperation[] | undefined {
+  const ops = all.filter(({ op }) => op.session === id);
+  if (ops.length === 0 || ops.some(({ op }) => op.kind === "purge")) return undefined;
+  const effects = effectsOf(ops.filter(({ unknown }) => !unknown));
+  const start = effects.find(({ first }) => first.op.kind === "start")?.first.op;
+  return effects.flatMap(({ first: { op, effect, lane } }) =>
+    op.kind !== "app" || op.clear.namespace !== namespace
+      ? []
+      : [
+          {
+            bytes: op.sealed.bytes,
+            stamp: op.stamp,
+            session: id,
+            ...(start?.kind === "start" ? { user: start.sealed.user } : {}),
+            effectId: effect,
+            position: { session: id, lane, seqno: op.seqno },
+          },
+        ],
+  );
 }
 
 /** Whether a close is in force: an idle one is void if somebody was active whom its writer had not seen. */
