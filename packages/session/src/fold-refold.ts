@@ -16,6 +16,7 @@ import type { UnstableOp } from "./unstable-op.ts";
  * @returns How many operations it was.
  */
 export function refoldSession(fold: SessionFold, effects: FoldEffects, session: SessionEntry): number {
+  const stable: UnstableOp[] = [];
   let count = 0;
   for (const [hex, bytes] of [...session.unknown]) {
     const op = decodeOp(bytes);
@@ -23,8 +24,11 @@ export function refoldSession(fold: SessionFold, effects: FoldEffects, session: 
     session.unknown.delete(hex);
     fold.counts.unknown -= 1;
     count += 1;
-    refoldOp(fold, effects, session, op, bytesOfHex(hex));
+    const folded = refoldOp(fold, effects, session, op, bytesOfHex(hex));
+    if (folded?.stable === true) stable.push(folded);
   }
+  // Only now has every copy of an effect shown its position: settled sooner, one would push others out of its list for good.
+  for (const op of stable) settle(fold, op);
   return count;
 }
 
@@ -34,9 +38,9 @@ function refoldOp(
   session: SessionEntry,
   op: OpView,
   key: Uint8Array,
-): void {
+): UnstableOp | undefined {
   const lane = session.lanes.find((one) => op.laneIs(one.bytes));
-  if (lane === undefined) return;
+  if (lane === undefined) return undefined;
   const operation = op.operation;
   const found = operation === undefined ? undefined : fold.effects.find(operation.tag, operation.digest);
   const effect = typeof found === "number" ? found : -1;
@@ -61,10 +65,15 @@ function refoldOp(
   waiting.kind = op.kind;
   const position: OpPosition = { stamp: op.stamp, lane, seqno: op.seqno, key };
   effects.fold(op, waiting, position, effect < 0 || fold.unfolded.delete(effect));
-  if (!waiting.stable) return;
-  waiting.list?.settle(effect);
-  session.idle.settle(waiting.active);
-  if (op.kind === "purge") fold.purges.settle(session.id);
-  waiting.hides?.unstableHides.delete(waiting);
-  if (op.kind === "unhide" || op.kind === "unmute" || op.kind === "unblock") fold.heldUnhides.push(waiting);
+  return waiting;
+}
+
+/** What is known to be everywhere can not move any more; a removal of a hide waits for the next frontier. */
+function settle(fold: SessionFold, op: UnstableOp): void {
+  const { session, kind } = op;
+  op.list?.settle(op.effect);
+  session.idle.settle(op.active);
+  if (kind === "purge") fold.purges.settle(session.id);
+  op.hides?.unstableHides.delete(op);
+  if (kind === "unhide" || kind === "unmute" || kind === "unblock") fold.heldUnhides.push(op);
 }

@@ -1,8 +1,16 @@
 import { nobleHasher } from "@tidemark/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeOp, FOLD_VERSION, OP_KIND_CODE, type OpKind, opKindOf, SessionFold } from "../src/index.ts";
-import { CLUSTER_ID, courseOf, hex, history, run, SESSIONS, USERS } from "./history.ts";
+import {
+  decodeOp,
+  FOLD_VERSION,
+  type Lane,
+  OP_KIND_CODE,
+  type OpKind,
+  opKindOf,
+  SessionFold,
+} from "../src/index.ts";
+import { CLUSTER_ID, courseOf, hex, history, LOGS, modelOp, run, SESSIONS, USERS } from "./history.ts";
 import { naiveHides, naiveSession, readSession } from "./naive-fold.ts";
 import { exchange, settle, started, TestRegion } from "./region.ts";
 
@@ -128,4 +136,29 @@ test("REP-13 an effect of which one copy folds and another waits for a key count
   expect(again.session("s")?.signals.get("e")?.get("like")?.count).toBe(1);
   expect(again.session("s")?.hints.get("k")).toBe("v");
   expect(again.stats().effects).toBe(fold.stats().effects);
+});
+
+test("REP-13 a later copy of an effect that is folded first pushes nothing out of its list", () => {
+  const prefer = (lane: Lane, seqno: number, wallMs: number, value: string) =>
+    modelOp({
+      kind: "prefer",
+      ...{ session: "s", lane, seqno, userKey: 0, stamp: { wallMs, counter: 0, clockId: 1 } },
+      operation: { tag: new Uint8Array(8).fill(value.length), digest: new Uint8Array(8) },
+      clear: {},
+      sealed: { key: "k", value },
+    });
+  // They are folded in the order of their keys: so that each comes first once.
+  for (let seqno = 1; seqno <= 12; seqno++) {
+    const ops = [
+      prefer({ region: 1, epoch: 7 }, seqno, 2, "wins"),
+      prefer({ region: 2, epoch: 7 }, seqno, 1, "early"),
+      prefer({ region: 3, epoch: 7 }, seqno, 3, "early"),
+    ];
+    const old = open(KINDS.filter((kind) => kind !== "prefer"));
+    for (const [at, { bytes }] of ops.entries()) old.apply(bytes, LOGS[0]!, at + 1);
+    old.stable({ lsnOf: () => 99, foldVersionMin: FOLD_VERSION });
+    const upgraded = open();
+    upgraded.restore(old.snapshot());
+    expect(upgraded.session("s")!.hints.get("k")).toBe("wins");
+  }
 });
