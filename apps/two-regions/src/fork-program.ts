@@ -11,12 +11,11 @@ const endAll = (): void => {
 
 /**
  * Starts a program of this folder in a process of its own, from source where this one is. It hears its parent's messages,
- * and of its end by their channel: also where nobody is left to tell it.
+ * and of its end by their channel: also where nobody is left to tell it. It is killed when this process exits.
  *
  * @param name - The module, without its extension.
- * @param atExit - Whether it is killed when this process exits, or left to what it has to do once the channel is closed.
  */
-export function forkProgram(name: string, atExit: "kill" | "leave"): ChildProcess {
+export function forkProgram(name: string): ChildProcess {
   const child = fork(fileURLToPath(new URL(`${name}.${isSource ? "ts" : "js"}`, import.meta.url)), [], {
     ...(isSource ? { cwd: fileURLToPath(new URL("..", import.meta.url)) } : {}),
     execArgv: isSource ? ["--conditions=@tidemark/source", "--import=tsx"] : [],
@@ -24,7 +23,6 @@ export function forkProgram(name: string, atExit: "kill" | "leave"): ChildProces
     serialization: "advanced",
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
-  if (atExit === "leave") return child;
   if (RUNNING.size === 0) process.prependListener("exit", endAll);
   RUNNING.add(child);
   const forget = (): void => {

@@ -154,7 +154,7 @@ export class ProcessRegion implements RegionDriver {
   }
 
   #start(): void {
-    const child = forkProgram("region-process", "kill");
+    const child = forkProgram("region-process");
     this.#child = child;
     this.#gone = new Promise((resolve) => {
       const end = (why: string): void => {

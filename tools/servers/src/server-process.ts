@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServerBinary } from "./find-server.ts";
+import { guardServer } from "./server-guard.ts";
 
 /** How a server is started, again and again. */
 export interface ServerPlan {
@@ -16,18 +17,13 @@ export interface ServerPlan {
 
 const READY_MS = 20_000;
 const LINES_MAX = 200;
-const RUNNING = new Set<ChildProcess>();
-// Whoever started a server stops it, also when a run ends without saying so.
-process.once("exit", () => {
-  for (const child of RUNNING) child.kill("SIGKILL");
-});
 
 /** A folder for one server. */
 export function temporaryFolder(kind: string): string {
   return mkdtempSync(join(tmpdir(), `tidemark-${kind}-`));
 }
 
-/** A server's process, which this process started and nobody else ends. */
+/** A server's process, which this process started and nobody else ends. It does not outlive this one, however that ends. */
 export class ServerProcess implements AsyncDisposable {
   readonly #plan: ServerPlan;
   #child: ChildProcess | undefined;
@@ -60,10 +56,11 @@ export class ServerProcess implements AsyncDisposable {
       env: { ...process.env, ...binary.env },
     });
     this.#child = child;
-    RUNNING.add(child);
+    // Without a number it could not be started.
+    const unguard = child.pid === undefined ? undefined : guardServer(child.pid, this.#plan.dir);
     const gone = new Promise<void>((resolve) => {
       const end = (): void => {
-        RUNNING.delete(child);
+        unguard?.();
         if (this.#child === child) this.#child = undefined;
         resolve();
       };

@@ -1,21 +1,11 @@
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { once } from "node:events";
-import { expect, test } from "vitest";
+import { fileURLToPath } from "node:url";
+import { expect, test, vi } from "vitest";
 import { findServer, openFaultProxy, startNats, startRedis, type ServerRelease } from "../src/index.ts";
-
-/** Sends a line and resolves with what comes back first. */
-async function ask(port: number, line: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    if (line !== "") socket.write(line);
-    const [bytes] = (await once(socket, "data")) as [Buffer];
-    return bytes.toString();
-  } finally {
-    socket.destroy();
-  }
-}
+import { ask } from "./ask.ts";
 
 function versionOf(info: string): string {
   return /"version":"([^"]+)"/.exec(info)?.[1] ?? info;
@@ -51,6 +41,27 @@ test("a server is killed, and starts again over its files on the same port", asy
   await server.start();
   expect(await ask(server.port, "GET a\r\n")).toContain("1");
 });
+
+test("a server and its folder are gone after the process that started it was killed with kill -9", async () => {
+  const program = fileURLToPath(new URL("server-owner.ts", import.meta.url));
+  const owner = spawn(process.execPath, ["--conditions=@tidemark/source", "--import", "tsx", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, NODE_OPTIONS: "" },
+  });
+  const [line] = (await once(owner.stdout, "data")) as [Buffer];
+  const { pid, dir } = JSON.parse(line.toString()) as { pid: number; dir: string };
+  expect([isRunning(pid), existsSync(dir)]).toEqual([true, true]);
+  owner.kill("SIGKILL");
+  await vi.waitFor(() => expect([isRunning(pid), existsSync(dir)]).toEqual([false, false]), 10_000);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 test("a program that is no server is reported with what it printed", async () => {
   const { path } = await findServer("redis");
