@@ -54,17 +54,40 @@ test("CLI-10 provision nats is one stream a line and a block of nats-server's co
   expect(stdout.match(/^permissions: \{$/gm)).toHaveLength(2);
 });
 
-test("CLI-10 TRN-8 provision redis prints the rights that the transport's README grants and tests", async () => {
-  const granted = /ACL SETUSER tidemark on >secret (.*)/.exec(readmeOf("transport-redis"))![1]!;
-  const ran = await cli(["provision", "redis", "--print", "--json"]);
-  const { rights, config } = JSON.parse(ran.stdout) as ProvisionRedisJson;
-  expect(rights).toEqual(granted.split(" "));
+async function redis(...args: string[]): Promise<ProvisionRedisJson> {
+  const ran = await cli(["provision", "redis", "--print", "--json", ...args]);
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  return JSON.parse(ran.stdout);
+}
+
+test("CLI-10 TRN-8 provision redis prints the users of the runbook, which is run with them", async () => {
+  const page = readFileSync(new URL("../../../docs/redis.md", import.meta.url), "utf8");
+  const { users, config } = await redis("--regions", "1,2");
+  expect(users.map(({ region, user }) => [region, user])).toEqual([
+    [1, "tidemark-1"],
+    [2, "tidemark-2"],
+  ]);
+  for (const { user, rights } of users) {
+    const [, granted] = new RegExp(`^user ${user} on >\\S+ (.*)$`, "m").exec(page)!;
+    // The name of a connection is an option of its own.
+    expect(`${rights.join(" ")} +client|setname`).toBe(granted);
+  }
   expect(config).toEqual({ "maxmemory-policy": "noeviction" });
+});
+
+test("CLI-10 TRN-8 provision redis prints one user for all with the rights that the transport's README grants and tests", async () => {
+  const granted = /ACL SETUSER tidemark on >secret (.*)/.exec(readmeOf("transport-redis"))![1]!;
+  expect((await redis()).users).toEqual([{ region: null, user: "tidemark", rights: granted.split(" ") }]);
   const { stdout, stderr } = await cli(["provision", "redis", "--print", "--prefix", "shop", "--cluster"]);
   const more = /on a cluster also `([^`]+)`/.exec(readmeOf("transport-redis"))![1]!;
   const [first] = stdout.split("\n");
-  expect(first).toBe(`ACL SETUSER shop on >SECRET ${granted.replace("~tidemark", "~shop")} ${more}`);
+  expect(first).toBe(`ACL SETUSER shop reset on >SECRET ${granted.replace("~tidemark", "~shop")} ${more}`);
   expect(stderr).toMatch(/password/);
+});
+
+test("CLI-10 provision redis takes a prefix for what it says, not for a pattern", async () => {
+  const [user] = (await redis("--regions", "1", "--prefix", "a*[b]")).users;
+  expect(user!.rights[0]).toBe("%R~a\\*\\[b\\]:*");
 });
 
 test.each([
@@ -75,6 +98,7 @@ test.each([
   [["nats", "--print", "--regions", "1", "--prefix", "a.b"], /1 to 32/],
   [["nats", "--print", "--regions", "1", "--replicas", "6"], /1 to 5/],
   [["redis", "--print", "--prefix", "a{b}"], /no brace/],
+  [["redis", "--print", "--regions", "0"], /different numbers/],
   [["redis"], /Say --print/],
 ])("CLI-10 provision %j is a usage error", async (argv, why) => {
   const ran = await cli(["provision", ...argv]);
@@ -109,7 +133,7 @@ test.skipIf(!(await hasServer("redis")))("CLI-10 redis-server takes the commands
   await using server = await startRedis();
   const socket = connect(server.port, "127.0.0.1").setEncoding("utf8");
   try {
-    for (const more of [[], ["--cluster"]]) {
+    for (const more of [[], ["--cluster"], ["--regions", "1,2"], ["--regions", "7", "--cluster"]]) {
       const { stdout } = await cli(["provision", "redis", "--print", ...more]);
       for (const line of stdout.trimEnd().split("\n")) {
         socket.write(`${line}\r\n`);

@@ -19,7 +19,8 @@ const fences: readonly Fence[] = fencesOf(PAGE);
 const fileOf = (name: string): string => fences.find(({ file }) => file === name)!.code;
 /** The commands of each block of the page, without the name of the program. */
 const blocks = fences.filter(({ language }) => language === "sh").map(({ code }) => code.trim().split("\n"));
-const [certificate, watching, added, retired, removed] = blocks as [
+const [, certificate, watching, added, retired, removed] = blocks as [
+  string[],
   string[],
   string[],
   string[],
@@ -44,15 +45,16 @@ process.env.REDIS_PORT = String(port);
 const { openTransport } = await import("./transport.mjs");
 const operator = new Redis({ host: "localhost", port, username: "operator", password: "operator-password", tls: { ca: readFileSync("server.crt") } });
 const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
-const key = new Uint8Array(Buffer.from(clusterKey, "hex"));
-const open = async (name) => {
+const { stepsTo } = await import("./cluster-keys.mjs");
+const former = new Uint8Array(Buffer.from(clusterKey, "hex"));
+const open = async (name, key = former) => {
   const id = members.regions[name];
   const transport = await openTransport(id);
   const region = await openRegion({ name, members, bootstrap: id === 1, transport, dir: name, clusterKey: key });
   return { region, close: () => region.close().finally(() => transport.close()) };
 };
 let us = await open("us-east");
-const eu = await open("eu-west");
+let eu = await open("eu-west");
 await eu.region.ready({ timeoutMs: 10_000 });
 const { id } = await us.region.sessions.start({ user: "ada", agent: "guide" });
 await us.region.synced({ timeoutMs: 10_000 });
@@ -87,16 +89,28 @@ await us.region.ready({ timeoutMs: 10_000 });
 for (const line of retired) await operator.call(...line.split(" ").slice(1));
 await operator.client("KILL", "USER", "tidemark-1");
 await meet("rotated");
+
+for (const keys of stepsTo(new Uint8Array(32).fill(2), former)) {
+  await us.close();
+  us = await open("us-east", keys);
+  await us.region.ready({ timeoutMs: 10_000 });
+  await eu.close();
+  eu = await open("eu-west", keys);
+  await eu.region.ready({ timeoutMs: 10_000 });
+  await meet("keys " + keys.map(({ id }) => id));
+  console.log("poison", JSON.stringify([us, eu].map(({ region }) => region.metrics().poison)));
+}
 await us.close();
 await eu.close();
 await operator.quit();
 `;
 
 describe.skipIf(!usable)("TRN-8 TRN-7 docs/redis.md", { timeout: 60_000 }, () => {
-  test("its files start a server over which two regions meet, lose streams, find no memory and change a password, with no more rights", async () => {
+  test("its files start a server over which two regions meet, lose streams, find no memory, change a password and rotate the key of the cluster, with no more rights", async () => {
     const sandbox = createSandbox();
     try {
-      for (const file of ["transport.mjs", "users.acl"]) writeFileSync(join(sandbox.dir, file), fileOf(file));
+      for (const file of ["transport.mjs", "cluster-keys.mjs", "users.acl"])
+        writeFileSync(join(sandbox.dir, file), fileOf(file));
       for (const region of [1, 2]) {
         const [, password] = new RegExp(`tidemark-${region} on >(\\S+)`).exec(fileOf("users.acl"))!;
         writeFileSync(join(sandbox.dir, `region-${region}.password`), `${password}\n`);
@@ -124,7 +138,15 @@ describe.skipIf(!usable)("TRN-8 TRN-7 docs/redis.md", { timeout: 60_000 }, () =>
       const { status, output } = await runFile(sandbox.dir, "regions.mjs");
       expect({ status, output: output.split("\n") }, server.output).toEqual({
         status: 0,
-        output: ["first met", "deleted met", "flushed met", "full met", "rotated met", ""],
+        output: [
+          "first met",
+          "deleted met",
+          "flushed met",
+          "full met",
+          "rotated met",
+          ...["1,2", "2,1", "2"].flatMap((ids) => [`keys ${ids} met`, "poison [{},{}]"]),
+          "",
+        ],
       });
 
       const connect = (username: string, password: string): Redis => {
@@ -155,7 +177,13 @@ describe.skipIf(!usable)("TRN-8 TRN-7 docs/redis.md", { timeout: 60_000 }, () =>
           "XADD tidemark:{0}:log:sessions.2.0 * f x",
           "XTRIM tidemark:{0}:log:sessions.2.0 MAXLEN 0",
           "DEL tidemark:{0}:log:sessions.2.0",
+          // Region 2 in shard 1, and a region whose number begins like its own.
+          "XADD tidemark:{1}:log:sessions.2.1 * f x",
+          "XADD tidemark:{0}:log:sessions.11.0 * f x",
+          "XADD tidemark:{0}:log:others.1.0 * f x",
           "XADD tidemark:{ack}:eph:ack.2 * f x",
+          "XADD tidemark:{ack}:eph:ack.11 * f x",
+          "XADD tidemark:{1}:eph:sessions.2.1 * f x",
           "XADD elsewhere * f x",
           "XREVRANGE elsewhere + -",
           "GET tidemark:{0}:log:sessions.1.0",

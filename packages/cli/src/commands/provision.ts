@@ -7,7 +7,7 @@ import { formatNats, planNats } from "../provision-nats.ts";
 import { formatRedis, planRedis } from "../provision-redis.ts";
 
 export type { NatsRightsJson, NatsStreamJson, ProvisionNatsJson } from "../provision-nats.ts";
-export type { ProvisionRedisJson } from "../provision-redis.ts";
+export type { ProvisionRedisJson, RedisUserJson } from "../provision-redis.ts";
 
 interface PrintOptions {
   readonly print?: boolean;
@@ -22,7 +22,7 @@ export function provisionCommand(run: Run): Command {
   return defineGroup(
     "provision",
     "Prints what an operator makes on a broker for regions that may make nothing themselves.",
-    ["tidemark provision nats --print --regions 1,2", "tidemark provision redis --print"],
+    ["tidemark provision nats --print --regions 1,2", "tidemark provision redis --print --regions 1,2"],
     [natsCommand(run), redisCommand(run)],
   );
 }
@@ -53,23 +53,29 @@ function natsCommand(run: Run): Command {
 }
 
 function redisCommand(run: Run): Command {
-  return defineCommand<PrintOptions & { readonly cluster?: boolean }>(run, {
-    name: "redis",
-    summary:
-      "Prints the least rights of a user, and what the server must be set to, for Redis 6.2 and later.",
-    examples: [
-      "tidemark provision redis --print",
-      "tidemark provision redis --print --cluster --prefix shop",
-    ],
-    configure: (command) =>
-      withPrint(command, parseRedisPrefix).option("--cluster", "also what a Redis Cluster's clients ask"),
-    run: async ({ options, output }) => {
-      requirePrint(options);
-      const json = planRedis(options.prefix, options.cluster === true);
-      await output.result(json, () => formatRedis(json));
-      if (!output.json) output.note("Put a password of your own in place of SECRET.");
+  return defineCommand<PrintOptions & { readonly regions: readonly number[]; readonly cluster?: boolean }>(
+    run,
+    {
+      name: "redis",
+      summary:
+        "Prints a user with the least rights for each region, and what the server must be set to, for Redis 7 and later and Valkey; without --regions one user for all, which is what Redis 6.2 can hold.",
+      examples: [
+        "tidemark provision redis --print --regions 1,2",
+        "tidemark provision redis --print --regions 1,2 --cluster --prefix shop",
+      ],
+      configure: (command) =>
+        withPrint(command, parseRedisPrefix)
+          .option("--regions <ids>", "the ids of the regions in the list of members", parseRegions, [])
+          .option("--cluster", "also what a Redis Cluster's clients ask"),
+      run: async ({ options, output }) => {
+        requirePrint(options);
+        const { prefix, regions, cluster } = options;
+        const json = planRedis({ prefix, regions, cluster: cluster === true });
+        await output.result(json, () => formatRedis(json));
+        if (!output.json) output.note("Put passwords of your own in place of SECRET.");
+      },
     },
-  });
+  );
 }
 
 function withPrint(command: Command, parsePrefix: (text: string) => string): Command {
