@@ -91,6 +91,7 @@ for (const broker of ["nats", "redis"] as const) {
         await vi.waitFor(() => {
           expect(poison("us-east")[reason]).toBeGreaterThan(0);
           expect(poison("eu-west")["unknown-key"]).toBeGreaterThan(0);
+          expect(cluster.region("us-east").health().reasons.join()).toContain("keep failing");
         }, HEALED_MS);
         expect(writers.held("eu-west", "us-east", since["us-east"])).toEqual([]);
         expect(writers.held("us-east", "eu-west", since["eu-west"])).toEqual([]);

@@ -32,28 +32,37 @@ process.env.NATS_URL = servers;
 process.env.OPERATOR_PASSWORD = "operator-password";
 await import("./create-streams.mjs");
 const { openTransport } = await import("./transport.mjs");
+const { stepsTo } = await import("./cluster-keys.mjs");
 const members = { version: 1, regions: { "us-east": 1, "eu-west": 2 } };
+const names = Object.keys(members.regions);
+const former = new Uint8Array(Buffer.from(clusterKey, "hex"));
 const refusals = new Set();
-const opened = [];
-for (const [name, id] of Object.entries(members.regions)) {
+const opened = {};
+const open = async (name, clusterKey) => {
+  const id = members.regions[name];
   const transport = await openTransport(id);
   transport.onStatus(({ reason }) => { if (reason?.includes("refuses")) refusals.add(reason); });
-  const key = new Uint8Array(Buffer.from(clusterKey, "hex"));
-  opened.push({ transport, region: await openRegion({ name, members, bootstrap: id === 1, transport, dir: name, clusterKey: key }) });
-}
-const [us, eu] = opened.map(({ region }) => region);
+  const region = await openRegion({ name, members, bootstrap: id === 1, transport, dir: name, clusterKey });
+  opened[name] = { region, transport };
+};
+const close = async (name) => {
+  await opened[name].region.close();
+  await opened[name].transport.close();
+};
+for (const name of names) await open(name, former);
+const regions = () => names.map((name) => opened[name].region);
+const [us, eu] = regions();
 await eu.ready({ timeoutMs: 10_000 });
 const session = await us.sessions.start({ user: "ada", agent: "guide" });
-const there = await eu.sessions.resume(session.id, { cursor: session.cursor(), timeoutMs: 10_000 });
+await eu.sessions.resume(session.id, { cursor: session.cursor(), timeoutMs: 10_000 });
 let count = 0;
 const meet = async (stage) => {
   for (let index = 0; index < 5; index++) {
-    await session.annotate(stage + " us " + index);
-    await there.annotate(stage + " eu " + index);
+    for (const region of regions()) await region.sessions.get(session.id).annotate([stage, region.name, index].join(" "));
     count += 2;
   }
-  for (const region of [us, eu]) if (!(await region.synced({ timeoutMs: 20_000 }))) throw new Error(stage + " does not meet");
-  const held = [us, eu].map((region) => region.sessions.get(session.id).state().annotations.length);
+  for (const region of regions()) if (!(await region.synced({ timeoutMs: 20_000 }))) throw new Error(stage + " does not meet");
+  const held = regions().map((region) => region.sessions.get(session.id).state().annotations.length);
   console.log(stage, held.every((one) => one === count) ? "met" : held);
 };
 await meet("first");
@@ -64,27 +73,35 @@ await streams.delete("tidemark+sessions+1");
 const meeting = meet("deleted");
 const reason = await new Promise((resolve) => {
   const look = ({ reason }) => { if (reason?.includes("tidemark+sessions+1")) resolve(reason); };
-  opened[0].transport.onStatus(look);
-  look(opened[0].transport.status);
+  opened["us-east"].transport.onStatus(look);
+  look(opened["us-east"].transport.status);
 });
 console.log("told", reason);
 await import("./create-streams.mjs?again");
 await meeting;
 await operator.close();
 
-const lost = new Promise((resolve) => opened[0].transport.onStatus(({ state }) => { if (state === "connecting") resolve(); }));
+const lost = new Promise((resolve) => opened["us-east"].transport.onStatus(({ state }) => { if (state === "connecting") resolve(); }));
 writeFileSync("region-1.password", "second\\n");
 writeFileSync("passwords.conf", readFileSync("passwords.conf", "utf8").replace("first-password-of-1", "second"));
 execFileSync(reload[0], reload.slice(1));
 await lost;
 await meet("rotated");
+for (const keys of stepsTo(new Uint8Array(32).fill(2), former)) {
+  for (const name of names) {
+    await close(name);
+    await open(name, keys);
+    await opened[name].region.ready({ timeoutMs: 10_000 });
+  }
+  await meet("keys " + keys.map(({ id }) => id));
+  console.log("poison", JSON.stringify(regions().map((region) => region.metrics().poison)));
+}
 console.log("refused", JSON.stringify([...refusals]));
-for (const { region } of opened) await region.close();
-for (const { transport } of opened) await transport.close();
+for (const name of names) await close(name);
 `;
 
 describe.skipIf(!usable)("TRN-8 TRN-6 docs/nats.md", { timeout: 60_000 }, () => {
-  test("its files start a server over which two regions meet, lose a stream and change a password, with no more rights", async () => {
+  test("its files start a server over which two regions meet, lose a stream, change a password and rotate the key of the cluster, with no more rights", async () => {
     const sandbox = createSandbox();
     const { path: binary } = await findServer("nats");
     const httpPort = await freePort();
@@ -145,6 +162,7 @@ process.exitCode = await runCli(${JSON.stringify(provision)}, { io: nodeIo(), ve
           expect.stringMatching(/^told .*no stream tidemark\+sessions\+1/i),
           "deleted met",
           "rotated met",
+          ...["1,2", "2,1", "2"].flatMap((ids) => [`keys ${ids} met`, "poison [{},{}]"]),
           "refused []",
           "",
         ],
