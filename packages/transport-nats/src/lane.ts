@@ -3,29 +3,35 @@ import { headers } from "@nats-io/nats-core";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { TransportError } from "@tidemark/transport";
 import type { FrameSequence } from "@tidemark/transport";
+import type { Answer } from "./answer.ts";
 import type { Connection } from "./connection.ts";
-import { nobodyListens } from "./inbox.ts";
-import type { Inbox } from "./inbox.ts";
+import { compareSequences, markOf, messageIdOf } from "./mark.ts";
+import type { Tail } from "./mark.ts";
 import type { Settings } from "./options.ts";
 import { headersOf, partsOf } from "./parts.ts";
 import type { Part } from "./parts.ts";
 import { backoffMs, orAbort, pause } from "./platform.ts";
 import type { NatsPlatform } from "./platform.ts";
+import type { StreamWindow } from "./stream-window.ts";
 import { StreamMismatchError } from "./streams.ts";
 import type { Streams } from "./streams.ts";
+import { Trimming } from "./trimming.ts";
 import type { Troubles } from "./troubles.ts";
 
 const MESSAGE_ID = "Nats-Msg-Id";
 const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
 const NO_MESSAGE = 10037;
+const WRONG_LAST_MESSAGE_ID = 10070;
 const WRONG_LAST_SEQUENCE = 10071;
-/** Places in the stream that are remembered for `release`. */
-const MARKS_MAX = 1_024;
 
-/** What all lanes share. */
+/** What a lane is made of. */
 export interface LaneOptions {
+  readonly subject: string;
+  /** Its name on the broker. */
+  readonly stored: string;
+  readonly stream: string;
+  readonly window: StreamWindow;
   readonly connection: Connection;
-  readonly inbox: Inbox;
   readonly streams: Streams;
   readonly settings: Settings;
   readonly troubles: Troubles;
@@ -37,243 +43,257 @@ export interface LaneOptions {
 export interface Job {
   readonly frame: Uint8Array;
   readonly sequence: FrameSequence;
-  /** Aborted once nobody waits for it any more. */
-  readonly signal: AbortSignal;
+  /** Set once nobody waits for it any more: what was not sent by then never is. */
+  abandoned: boolean;
   stored(): void;
   failed(error: TransportError): void;
 }
 
-/** A frame in the stream, by the id it was published under. */
-interface Mark extends FrameSequence {
-  readonly part: number;
-  readonly parts: number;
+/** A frame of which messages were sent, or are next. */
+interface Flight {
+  readonly job: Job;
+  readonly parts: readonly Part[];
+  /** Parts that need not be sent any more. */
+  sent: number;
+  stored: number;
 }
 
-/** The last message of the subject. */
-interface Tail {
-  readonly seq: number;
-  readonly mark?: Mark;
-}
-
-/** What the broker answered to a message, or that it did not. */
-type Answer =
-  | { readonly seq: number }
-  | { readonly code: number; readonly description: string }
-  | "silent"
-  | "nobody";
-
-/** Numbered frames of one subject: one after the other, so that the stream holds them in their order and each once. */
+/**
+ * Numbered frames of one subject: in the stream they are in the order they were published in, and each once.
+ *
+ * Several are under way at a time, as far as the stream's window admits. The first names the sequence of the subject's last
+ * message; those behind it are chained to it by the window. When one is refused, or the broker is silent, the lane waits
+ * until all of its own are answered, reads what the stream's last message of the subject is, and goes on behind it: what
+ * it has is stored, the rest is sent again under the same ids.
+ */
 export class Lane {
-  readonly #subject: string;
-  readonly #stored: string;
-  readonly #stream: string;
   readonly #options: LaneOptions;
-  readonly #jobs: Job[] = [];
-  readonly #marks: { readonly sequence: FrameSequence; readonly seq: number }[] = [];
-  #running: boolean = false;
+  readonly #trimming: Trimming;
+  #waiting: Job[] = [];
+  /** In the order of the subject; only the last may have parts that were not sent. */
+  #flights: Flight[] = [];
+  #unanswered: number = 0;
   #tail: Tail | undefined;
-  #releasing: boolean = false;
-  #releaseNext: FrameSequence | undefined;
+  /** What was answered first of what kept a frame out: `"again"` if only our idea of the stream was wrong. */
+  #trouble: string | undefined;
+  #attempt: number = 0;
+  #preparing: boolean = false;
 
-  constructor(subject: string, stored: string, stream: string, options: LaneOptions) {
-    this.#subject = subject;
-    this.#stored = stored;
-    this.#stream = stream;
+  constructor(options: LaneOptions) {
     this.#options = options;
+    this.#trimming = new Trimming(options, {
+      tail: async (live) => this.#tail ?? (await this.#readTail(live)),
+      emptied: (seq) => {
+        // Nothing is the subject's last message from now on. Who wrote it stays known.
+        if (this.#tail?.seq === seq) this.#tail = { ...this.#tail, seq: 0 };
+      },
+    });
   }
 
   /** False if as many wait already as may. */
   publish(job: Job): boolean {
-    if (this.#jobs.length >= this.#options.settings.publishQueueMax) return false;
-    this.#jobs.push(job);
-    if (!this.#running) {
-      this.#running = true;
-      void this.#run();
-    }
+    if (this.#full()) return false;
+    this.#waiting.push(job);
+    this.#pump();
     return true;
   }
 
   /** Trims what is no longer needed, as far as it is known where that ends. Never rejects. */
   release(sequence: FrameSequence): void {
-    if (this.#releaseNext === undefined || compare(sequence, this.#releaseNext) > 0)
-      this.#releaseNext = sequence;
-    if (this.#releasing) return;
-    this.#releasing = true;
-    void this.#trim();
+    this.#trimming.release(sequence);
   }
 
-  async #run(): Promise<void> {
-    for (let job = this.#jobs[0]; job !== undefined; job = this.#jobs[0]) {
-      if (!job.signal.aborted) await this.#store(job);
-      this.#jobs.shift();
+  #full(): boolean {
+    const max = this.#options.settings.publishQueueMax;
+    if (this.#waiting.length + this.#flights.length < max) return false;
+    this.#waiting = this.#waiting.filter(({ abandoned }) => !abandoned);
+    const wanted = this.#flights.filter(({ job }) => !job.abandoned);
+    return this.#waiting.length + wanted.length >= max;
+  }
+
+  /** Sends what may be sent. */
+  readonly #pump = (): void => {
+    const { connection, window, closing } = this.#options;
+    while (!this.#preparing && this.#trouble === undefined && !closing.aborted) {
+      const flight = this.#next();
+      if (flight === undefined) return;
+      const follows = this.#unanswered > 0;
+      const live = connection.live;
+      if (live === undefined || (!follows && this.#tail === undefined)) {
+        // What is under way is answered first, or given up.
+        if (!follows) void this.#prepare();
+        return;
+      }
+      const part = flight.parts[flight.sent]!;
+      if (!window.admits(part.bytes.length, follows, this.#pump)) return;
+      this.#send(live, flight, part, follows);
     }
-    this.#running = false;
+  };
+
+  /** The frame that is sent next, begun if the one before it was sent whole. */
+  #next(): Flight | undefined {
+    const last = this.#flights.at(-1);
+    if (last !== undefined && last.sent < last.parts.length) {
+      if (last.sent > 0 || !last.job.abandoned) return last;
+      this.#flights.pop();
+      return this.#next();
+    }
+    let job = this.#waiting[0];
+    while (job?.abandoned === true) {
+      this.#waiting.shift();
+      job = this.#waiting[0];
+    }
+    if (job === undefined) return undefined;
+    // A repeat of what is under way: the stream tells what became of that first.
+    if (last !== undefined && compareSequences(last.job.sequence, job.sequence) >= 0) return undefined;
+    const { connection, settings } = this.#options;
+    const flight: Flight = {
+      job,
+      parts: partsOf(job.frame, connection.live?.info?.max_payload ?? settings.frameBytesMax),
+      sent: 0,
+      stored: 0,
+    };
+    if (last === undefined) {
+      flight.sent = flight.stored = this.#storedPartsOf(flight);
+    }
+    this.#waiting.shift();
+    if (flight.stored === flight.parts.length) {
+      job.stored();
+      return this.#next();
+    }
+    this.#flights.push(flight);
+    return flight;
   }
 
-  /** Tries for ever: an answer that does not come means that the outcome is unknown, never that it failed. */
-  async #store(job: Job): Promise<void> {
-    const { connection, streams, troubles, platform, settings } = this.#options;
-    for (let attempt = 0; !job.signal.aborted; attempt++) {
+  /** Of a repeat, whole or of as many parts as were stored. */
+  #storedPartsOf({ job, parts }: Flight): number {
+    const mark = this.#tail?.mark;
+    if (mark === undefined) return 0;
+    const order = compareSequences(mark, job.sequence);
+    if (order < 0) return 0;
+    if (order > 0 || mark.part === mark.parts - 1) return parts.length;
+    return mark.parts === parts.length ? mark.part + 1 : 0;
+  }
+
+  #send(live: NatsConnection, flight: Flight, part: Part, follows: boolean): void {
+    const { subject, stored, window } = this.#options;
+    const { sequence } = flight.job;
+    const id = messageIdOf(subject, sequence, part);
+    const made = headersOf(part, `${sequence.epoch}-${sequence.last}`) ?? headers();
+    made.set(MESSAGE_ID, id);
+    if (!follows) made.set(EXPECTED_SEQUENCE, `${this.#tail!.seq}`);
+    try {
+      window.send(live, {
+        subject: stored,
+        id,
+        bytes: part.bytes,
+        headers: made,
+        answered: (answer) => this.#answered(flight, part, answer),
+      });
+    } catch (error) {
+      this.#trouble = textOf(error);
+      if (!follows) void this.#prepare();
+      return;
+    }
+    flight.sent += 1;
+    this.#unanswered += 1;
+  }
+
+  #answered(flight: Flight, part: Part, answer: Answer): void {
+    this.#unanswered -= 1;
+    if (typeof answer === "object" && "seq" in answer) this.#stored(flight, part, answer);
+    else this.#trouble ??= this.#troubleOf(answer);
+    if (this.#unanswered === 0 && this.#trouble !== undefined) void this.#prepare();
+    else this.#pump();
+  }
+
+  #stored(flight: Flight, part: Part, { seq, repeat }: { seq: number; repeat: boolean }): void {
+    const { stored, troubles } = this.#options;
+    const { job } = flight;
+    // Where a repeat was stored says nothing about which message is the last.
+    if (repeat) this.#tail = undefined;
+    else if (seq > (this.#tail?.seq ?? 0)) {
+      this.#tail = { seq, mark: { ...job.sequence, part: part.index, parts: part.count } };
+    }
+    flight.stored += 1;
+    if (flight.stored < flight.parts.length) return;
+    this.#attempt = 0;
+    troubles.clear(stored);
+    if (this.#flights[0] === flight) this.#flights.shift();
+    else this.#flights = this.#flights.filter((other) => other !== flight);
+    this.#trimming.stored(job.sequence, seq);
+    job.stored();
+  }
+
+  #troubleOf(answer: Exclude<Answer, { seq: number }>): string {
+    const { stream, streams } = this.#options;
+    if (answer === "silent") return "the broker does not answer";
+    if (answer === "nobody") {
+      streams.forget(stream);
+      return `no stream ${stream}`;
+    }
+    const misjudged = answer.code === WRONG_LAST_SEQUENCE || answer.code === WRONG_LAST_MESSAGE_ID;
+    return misjudged ? "again" : answer.description;
+  }
+
+  /**
+   * Reads where the subject ends, with nothing under way, and sends again what is not known to be stored.
+   *
+   * Tries for ever: an answer that does not come means that the outcome is unknown, never that it failed.
+   */
+  async #prepare(): Promise<void> {
+    const { connection, streams, subject, stream, closing } = this.#options;
+    this.#preparing = true;
+    this.#tail = undefined;
+    this.#waiting.unshift(...this.#flights.map(({ job }) => job));
+    this.#flights = [];
+    for (;;) {
+      if (this.#trouble !== undefined) await this.#rest(this.#trouble);
+      this.#trouble = undefined;
+      this.#waiting = this.#waiting.filter(({ abandoned }) => !abandoned);
+      if (closing.aborted || this.#waiting.length === 0) break;
       try {
-        const live = await connection.ready(job.signal);
-        await orAbort(streams.ensure(live, this.#subject, this.#stream), job.signal);
-        const trouble = await this.#put(live, job);
-        if (trouble === undefined) {
-          troubles.clear(this.#stored);
-          job.stored();
-          return;
-        }
-        if (trouble !== "again") troubles.set(this.#stored, `${this.#stored}: ${trouble}`);
-        else if (attempt === 0) continue;
+        const live = await connection.ready(closing);
+        await orAbort(streams.ensure(live, subject, stream), closing);
+        this.#tail = await orAbort(this.#readTail(live), closing);
+        break;
       } catch (error) {
-        if (job.signal.aborted) return;
+        if (closing.aborted) break;
         if (error instanceof StreamMismatchError) {
-          job.failed(new TransportError("PUBLISH_FAILED", error.message, { cause: error }));
-          return;
-        }
-        this.#tail = undefined;
-        troubles.set(
-          this.#stored,
-          `${this.#stored}: ${error instanceof Error ? error.message : String(error)}`,
-        );
+          const failed = new TransportError("PUBLISH_FAILED", error.message, { cause: error });
+          this.#waiting.shift()?.failed(failed);
+        } else this.#trouble = textOf(error);
       }
-      await pause(platform, backoffMs(platform, attempt, 50, settings.retryMsMax), job.signal);
     }
+    this.#preparing = false;
+    this.#pump();
   }
 
-  /** @returns what was in the way, `"again"` if only our idea of the stream was. */
-  async #put(live: NatsConnection, job: Job): Promise<string | undefined> {
-    const { streams, settings } = this.#options;
-    const tail = (this.#tail ??= await orAbort(this.#readTail(live), job.signal));
-    const parts = partsOf(job.frame, live.info?.max_payload ?? settings.frameBytesMax);
-    let next = 0;
-    if (tail.mark !== undefined) {
-      const order = compare(tail.mark, job.sequence);
-      if (order > 0) return undefined;
-      // A repeat, whole or of as many parts as were stored.
-      if (order === 0) next = tail.mark.parts === parts.length ? tail.mark.part + 1 : 0;
-      if (order === 0 && tail.mark.part === tail.mark.parts - 1) next = parts.length;
-    }
-    for (const part of parts.slice(next)) {
-      const answer = await this.#send(live, job, part, this.#tail.seq);
-      if (answer === "silent") return "the broker does not answer";
-      if (answer === "nobody") {
-        streams.forget(this.#stream);
-        this.#tail = undefined;
-        return `no stream ${this.#stream}`;
-      }
-      if ("code" in answer) {
-        this.#tail = undefined;
-        return answer.code === WRONG_LAST_SEQUENCE ? "again" : answer.description;
-      }
-      this.#tail = {
-        seq: answer.seq,
-        mark: { ...job.sequence, part: part.index, parts: part.count },
-      };
-    }
-    this.#marks.push({ sequence: job.sequence, seq: this.#tail.seq });
-    if (this.#marks.length > MARKS_MAX) this.#marks.shift();
-    return undefined;
-  }
-
-  #send(live: NatsConnection, job: Job, part: Part, expected: number): Promise<Answer> {
-    const { inbox, platform, settings } = this.#options;
-    const id = `${job.sequence.epoch}-${job.sequence.last}`;
-    const made = headersOf(part, id) ?? headers();
-    // The window of ids is the stream's, so that an id names the subject as well.
-    made.set(MESSAGE_ID, `${this.#subject} ${id} ${part.index} ${part.count}`);
-    made.set(EXPECTED_SEQUENCE, `${expected}`);
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        expecting.forget();
-        cancel();
-        job.signal.removeEventListener("abort", abort);
-      };
-      const abort = (): void => {
-        settle();
-        reject(job.signal.reason);
-      };
-      const expecting = inbox.expect((message) => {
-        settle();
-        resolve(nobodyListens(message) ? "nobody" : answerOf(message.string()));
-      });
-      const cancel = platform.setTimer(settings.ackTimeoutMs, () => {
-        settle();
-        resolve("silent");
-      });
-      job.signal.addEventListener("abort", abort, { once: true });
-      try {
-        live.publish(this.#stored, part.bytes, { headers: made, reply: expecting.reply });
-      } catch (error) {
-        settle();
-        reject(error);
-      }
-    });
+  /** Waits longer each time, not at all the first time that only our idea of the stream was wrong. */
+  async #rest(trouble: string): Promise<void> {
+    const { stored, troubles, platform, settings, closing } = this.#options;
+    const attempt = this.#attempt++;
+    if (trouble !== "again") troubles.set(stored, `${stored}: ${trouble}`);
+    else if (attempt === 0) return;
+    await pause(platform, backoffMs(platform, attempt, 50, settings.retryMsMax), closing);
   }
 
   async #readTail(live: NatsConnection): Promise<Tail> {
-    const manager = await this.#options.streams.manager(live, this.#subject);
+    const { stored, stream, streams, subject } = this.#options;
+    const manager = await streams.manager(live, subject);
     try {
-      const message = await manager.streams.getMessage(this.#stream, { last_by_subj: this.#stored });
+      const message = await manager.streams.getMessage(stream, { last_by_subj: stored });
       if (message === null) return { seq: 0 };
       const mark = markOf(message.header.get(MESSAGE_ID));
       return mark === undefined ? { seq: message.seq } : { seq: message.seq, mark };
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return { seq: 0 };
-      this.#options.streams.forget(this.#stream);
+      streams.forget(stream);
       throw error;
     }
   }
-
-  async #trim(): Promise<void> {
-    const { connection, streams, closing } = this.#options;
-    while (this.#releaseNext !== undefined && !closing.aborted) {
-      const upTo = this.#releaseNext;
-      this.#releaseNext = undefined;
-      try {
-        const live = connection.live;
-        if (live === undefined) continue;
-        if (this.#marks.length === 0 && this.#tail === undefined) this.#tail = await this.#readTail(live);
-        const seq = this.#placeOf(upTo);
-        if (seq === undefined) continue;
-        const manager = await streams.manager(live, this.#subject);
-        await manager.streams.purge(this.#stream, { filter: this.#stored, seq: seq + 1 });
-        while (this.#marks[0] !== undefined && this.#marks[0].seq <= seq) this.#marks.shift();
-      } catch {
-        // A hint: what is not trimmed now is trimmed with the next one.
-      }
-    }
-    this.#releasing = false;
-  }
-
-  /** Where the stream holds the last frame up to a number, as far as this process knows. */
-  #placeOf(upTo: FrameSequence): number | undefined {
-    const tail = this.#tail;
-    if (tail?.mark !== undefined && tail.mark.part === tail.mark.parts - 1 && compare(tail.mark, upTo) <= 0) {
-      return tail.seq;
-    }
-    return this.#marks.findLast(({ sequence }) => compare(sequence, upTo) <= 0)?.seq;
-  }
 }
 
-/** Below 0 if the first comes first: an epoch replaces all lower ones. */
-function compare(left: FrameSequence, right: FrameSequence): number {
-  return left.epoch - right.epoch || left.last - right.last;
-}
-
-function markOf(id: string): Mark | undefined {
-  const found = /^\S+ (\d+)-(\d+) (\d+) (\d+)$/.exec(id);
-  if (found === null) return undefined;
-  const [epoch, last, part, parts] = found.slice(1).map(Number);
-  return { epoch: epoch!, last: last!, part: part!, parts: parts! };
-}
-
-function answerOf(text: string): Answer {
-  const answer = JSON.parse(text) as {
-    seq?: number;
-    error?: { code: number; err_code?: number; description?: string };
-  };
-  if (answer.error === undefined) return { seq: answer.seq ?? 0 };
-  const { code, err_code: apiCode, description } = answer.error;
-  return { code: apiCode ?? code, description: description ?? `error ${apiCode ?? code}` };
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

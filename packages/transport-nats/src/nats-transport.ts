@@ -27,6 +27,7 @@ import { Assembler, headersOf, partsOf } from "./parts.ts";
 import { DEFAULT_PLATFORM, orAbort } from "./platform.ts";
 import type { NatsPlatform } from "./platform.ts";
 import { REFUSED, Serving } from "./serving.ts";
+import { StreamWindow } from "./stream-window.ts";
 import { Streams } from "./streams.ts";
 import { Troubles } from "./troubles.ts";
 import { Waits } from "./waits.ts";
@@ -52,6 +53,8 @@ export class NatsTransport implements Transport {
   readonly #waits: Waits = new Waits();
   readonly #closing: AbortController = new AbortController();
   readonly #lanes: Map<string, Lane> = new Map();
+  /** By stream. */
+  readonly #windows: Map<string, StreamWindow> = new Map();
   readonly #queues: Set<DeliveryQueue> = new Set();
   readonly #live: Set<Live> = new Set();
   readonly #services: Map<string, Serving> = new Map();
@@ -269,6 +272,7 @@ export class NatsTransport implements Transport {
       for (const serving of this.#services.values()) serving.attach(connection);
     }
     this.#down = undefined;
+    for (const window of this.#windows.values()) window.lost();
     this.#troubles.clear("connection");
     this.#announce();
   }
@@ -308,23 +312,25 @@ export class NatsTransport implements Transport {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     return this.#waits.open<void>(signal, (resolve, reject) => {
-      const ending = new AbortController();
-      const job = { frame, sequence, signal: ending.signal, stored: () => resolve(), failed: reject };
+      const job = { frame, sequence, abandoned: false, stored: () => resolve(), failed: reject };
       if (!this.#lane(subject, stream).publish(job)) {
         reject(
           new TransportError("PUBLISH_FAILED", `Cannot publish on ${subject}: too many frames wait already`),
         );
       }
-      return () => ending.abort();
+      return () => (job.abandoned = true);
     });
   }
 
   #lane(subject: string, stream: string): Lane {
     let lane = this.#lanes.get(subject);
     if (lane === undefined) {
-      lane = new Lane(subject, this.#names.stored(subject), stream, {
+      lane = new Lane({
+        subject,
+        stored: this.#names.stored(subject),
+        stream,
+        window: this.#window(stream),
         connection: this.#connection,
-        inbox: this.#inbox,
         streams: this.#streams,
         settings: this.#settings,
         troubles: this.#troubles,
@@ -334,6 +340,20 @@ export class NatsTransport implements Transport {
       this.#lanes.set(subject, lane);
     }
     return lane;
+  }
+
+  #window(stream: string): StreamWindow {
+    let window = this.#windows.get(stream);
+    if (window === undefined) {
+      window = new StreamWindow({
+        inbox: this.#inbox,
+        platform: this.#platform,
+        settings: this.#settings,
+        closing: this.#closing.signal,
+      });
+      this.#windows.set(stream, window);
+    }
+    return window;
   }
 
   #hearLive(subject: string, queue: DeliveryQueue): Live & { leave(): void } {

@@ -39,6 +39,8 @@ export interface NatsTransportOptions {
   readonly queueFramesMax?: number;
   /** Frames that may wait to be published on one subject. @defaultValue 256 */
   readonly publishQueueMax?: number;
+  /** Messages of one stream under way to the broker, at most 8 MiB of them; 1 for one a subject. @defaultValue 64 */
+  readonly publishWindowMax?: number;
   /** After so long without an answer a frame is sent again under its id, for ever. @defaultValue 2,000 */
   readonly ackTimeoutMs?: number;
   /** How often an idle stream says that it lives; three missed rebuild the reader. @defaultValue 2,000 */
@@ -59,6 +61,7 @@ export interface Settings {
   readonly frameBytesMax: number;
   readonly queueFramesMax: number;
   readonly publishQueueMax: number;
+  readonly publishWindowMax: number;
   readonly ackTimeoutMs: number;
   readonly heartbeatMs: number;
   readonly retryMsMax: number;
@@ -80,6 +83,7 @@ export function settingsOf(options: NatsTransportOptions): Settings {
     frameBytesMax: options.frameBytesMax ?? 2 ** 20,
     queueFramesMax: options.queueFramesMax ?? 256,
     publishQueueMax: options.publishQueueMax ?? 256,
+    publishWindowMax: options.publishWindowMax ?? 64,
     ackTimeoutMs: options.ackTimeoutMs ?? 2_000,
     heartbeatMs: options.heartbeatMs ?? 2_000,
     retryMsMax: options.retryMsMax ?? 5_000,
