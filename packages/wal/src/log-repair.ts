@@ -159,7 +159,8 @@ class LogRebuild {
     }
     const to = Math.min(lastLsn, (good?.firstLsn ?? Number.POSITIVE_INFINITY) - 1);
     await this.#fetch(rebuild, to);
-    if (this.#position.lsn === to && good !== undefined) this.#checkJoin(good.previous, to);
+    // What goes on may lie behind the end of this segment: then more is fetched before the two can join.
+    if (good !== undefined && this.#position.lsn === good.firstLsn - 1) this.#checkJoin(good.previous, to);
   }
 
   async #copy(rebuild: SegmentRebuild, extent: Extent, to: number): Promise<void> {

@@ -118,6 +118,20 @@ test("WAL-11 missing files, cut ends and rot in one log are repaired by exactly 
   expect(await batches(own(third))).toEqual(await batches(origin));
 });
 
+test("WAL-11 damage on both sides of the border of two segments is repaired", async () => {
+  const origin = await peer();
+  const all = await batches(origin);
+  const length = all[0]?.bytes.length as number;
+  const fs = memoryFs();
+  await (await copyOf(origin, fs)).close();
+  fs.flipBit(SEGMENT, 2 * length + 100, 3);
+  fs.flipBit(name(4), 100, 3);
+  const again = await open(fs, SMALL);
+  expect(own(again).failed).toMatchObject({ lsn: 3, nextLsn: 5 });
+  expect((await again.repair(OWN, from(origin))).fetched).toEqual([{ from: 3, to: 4 }]);
+  expect(await batches(own(again))).toEqual(all);
+});
+
 test("scenario 6, WAL-11: a repair that nobody can help with changes nothing, and one with lies is refused", async () => {
   const origin = await peer();
   const fs = memoryFs();
