@@ -14,6 +14,17 @@ export class MemoryFile {
   #storedLength = 0;
   readonly #dirty = new Set<number>();
 
+  /** The same bytes, unsynced where these are. */
+  copy(): MemoryFile {
+    const copy = new MemoryFile();
+    copy.bytes = this.bytes.slice(0, this.length);
+    copy.length = this.length;
+    copy.#stored = this.#stored.slice(0, this.#storedLength);
+    copy.#storedLength = this.#storedLength;
+    for (const sector of this.#dirty) copy.#dirty.add(sector);
+    return copy;
+  }
+
   write(bytes: Uint8Array, position: number): void {
     this.#grow(position + bytes.length);
     this.bytes.set(bytes, position);
