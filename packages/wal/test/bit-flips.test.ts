@@ -39,8 +39,8 @@ test(
       repairs += 1;
     }
     expect(detected).toBe(SEGMENT_BYTES * 8);
-    console.log(
-      `${detected.toLocaleString("en")} bit flips in ${places.length} batches: all detected with the same finding for each batch, ${repairs} repaired whole`,
+    process.stdout.write(
+      `${detected.toLocaleString("en")} bit flips in ${places.length} batches: all detected with the same finding for each batch, ${repairs} repaired whole\n`,
     );
   },
 );
