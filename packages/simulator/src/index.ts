@@ -13,3 +13,5 @@ export * from "./sim-network.ts";
 export * from "./sim-transport.ts";
 export * from "./trace.ts";
 export * from "./virtual-time.ts";
+export * from "./machine.ts";
+export * from "./world.ts";

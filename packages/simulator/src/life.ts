@@ -2,8 +2,11 @@ import type { Timers } from "@tidemark/wal";
 import type { Random } from "./random.ts";
 import type { Trace } from "./trace.ts";
 
-/** How a life ends: the process alone, with the page cache left; or the whole machine, by power loss. */
-export type Death = "kill" | "crash";
+/**
+ * How a life ends: by itself once everything is closed; the process alone, with the page cache left; or the whole machine,
+ * by power loss.
+ */
+export type Death = "exit" | "kill" | "crash";
 
 /** What a {@link Life} is made of. */
 export interface LifeOptions {
@@ -33,7 +36,7 @@ export class Life {
   #end: { readonly call: number; readonly after: boolean; readonly how: Death } | undefined;
   /** Until when the process was busy in a call that held its thread. */
   #busyUntilMs = 0;
-  #listeners: ((how: Death) => void)[] = [];
+  readonly #listeners: Set<(how: Death) => void> = new Set();
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -97,14 +100,36 @@ export class Life {
     this.#options.trace.note(this.machine, how, `life ${this.number}`, this.#calls);
     this.#alive = false;
     this.#end = undefined;
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener(how);
+    for (const listener of [...this.#listeners]) listener(how);
+    this.#listeners.clear();
   }
 
-  /** Calls `listener` once, when this life ends. */
-  onDeath(listener: (how: Death) => void): void {
-    this.#listeners.push(listener);
+  /** Calls `listener` once, when this life ends. Returns how to stop. */
+  onDeath(listener: (how: Death) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * What somebody outside the process sees of a call to it: settles like the call, or resolves to `undefined` once the
+   * process is dead, for then nobody knows what became of it.
+   */
+  answer<T>(call: Promise<T>): Promise<{ readonly value: T } | undefined> {
+    if (!this.#alive) return Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      const stop = this.onDeath(() => resolve(undefined));
+      call.then(
+        (value) => {
+          stop();
+          resolve(this.#alive ? { value } : undefined);
+        },
+        (error: unknown) => {
+          stop();
+          if (this.#alive) reject(error);
+          else resolve(undefined);
+        },
+      );
+    });
   }
 
   /** A call held the thread of the process for so long. Only the process's own measure of time shows it. */
