@@ -37,16 +37,16 @@ export function createSandbox() {
  *
  * @param {string} dir
  * @param {string} file
- * @param {{ timeoutMs?: number }} [options]
+ * @param {{ timeoutMs?: number, env?: Record<string, string> }} [options] - `env`: variables above those of this process.
  * @returns {Promise<{ status: number, output: string }>}
  */
-export function runFile(dir, file, { timeoutMs = 60_000 } = {}) {
+export function runFile(dir, file, { timeoutMs = 60_000, env = {} } = {}) {
   const tsx = pathToFileURL(join(root, "node_modules", "tsx", "dist", "loader.mjs")).href;
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["--conditions=@tidemark/source", "--import", tsx, file], {
       cwd: dir,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NODE_OPTIONS: "" },
+      env: { ...process.env, NODE_OPTIONS: "", ...env },
     });
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
