@@ -16,6 +16,7 @@ export type {
   NatsStreamJson,
   ProvisionNatsJson,
   ProvisionRedisJson,
+  RedisUserJson,
 } from "./commands/provision.ts";
 export type { StatusJson } from "./commands/status.ts";
 export type { DoctorCheck, DoctorJson } from "./commands/doctor.ts";
