@@ -315,6 +315,8 @@ export class RegionEngine {
       ...(signal === undefined ? {} : { signal }),
     };
     await this.#translating(this.#running.replication.ready(wait));
+    // Whoever was told so finds it ready after a crash, too.
+    await this.#noting;
   }
 
   synced(options: ResumeOptions): Promise<boolean> {

@@ -304,6 +304,17 @@ test("RGN-1b REP-7 a directory that had begun to join and has not reached a memb
   expect(west.sessions.get(session.id)?.state().agent).toBe("scout");
 });
 
+test("RGN-1b what ready() has said holds after a crash: cut off, a region that had joined serves what it has", async () => {
+  await using cluster = new Cluster(["us-east", "eu-west"]);
+  await cluster.open("us-east", { bootstrap: true });
+  const region = await cluster.open("eu-west");
+  await region.ready({ timeoutMs: 5_000 });
+  await cluster.kill("eu-west");
+  cluster.network.cut("us-east", "eu-west");
+  const again = await cluster.open("eu-west");
+  expect(again.users.get("ada").filterVisible(["item"])).toEqual(["item"]);
+});
+
 test("RGN-1b closing while joining ends at once, and whoever waits is told", async () => {
   const cluster = new Cluster(["us-east", "eu-west"]);
   await using _ = cluster;
