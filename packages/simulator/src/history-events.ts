@@ -161,6 +161,8 @@ export interface LifeEvent extends Event {
   readonly observed: boolean;
   /** Its disk is not the one of its last life, or older: it need not know what it knew. */
   readonly forgets?: boolean;
+  /** How far it has applied each log; absent while it does not know its cluster. */
+  readonly vector?: Readonly<Record<string, number>>;
 }
 
 /** A region applied an operation that it did not have. */
@@ -187,6 +189,26 @@ export interface CertificateEvent extends Event {
   readonly digest: string;
 }
 
+/** What a region said of its queues. */
+export interface SampleEvent extends Event {
+  readonly type: "sample";
+  readonly region: string;
+  readonly queueRecords: number;
+  readonly queueBytes: number;
+  readonly receiveAheadBytes: number;
+  /** Logs it receives. */
+  readonly receiving: number;
+  /** States of other regions that replaced its own in this life: not each operation of those was seen applied. */
+  readonly replaced: number;
+}
+
+/** A list of members was written: it counts from now on, or later. */
+export interface MembersEvent extends Event {
+  readonly type: "members";
+  readonly version: number;
+  readonly regions: readonly string[];
+}
+
 /** Something was done to the world. */
 export interface FaultEvent extends Event {
   readonly type: "fault";
@@ -203,7 +225,7 @@ export interface ConvergedEvent extends Event {
   /** When all had everything; absent if they never had. */
   readonly convergedAt?: number;
   readonly boundMs: number;
-  /** What was still missing when the bound was passed. */
+  /** What was still missing when it was given up. */
   readonly missing?: string;
 }
 
@@ -218,6 +240,8 @@ export type HistoryEvent =
   | LifeEvent
   | AppliedEvent
   | CertificateEvent
+  | SampleEvent
+  | MembersEvent
   | FaultEvent
   | ConvergedEvent;
 

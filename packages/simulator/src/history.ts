@@ -1,5 +1,5 @@
 import { formatLogId, TidemarkError } from "@tidemark/core";
-import type { Certificate, Region, WriteResult } from "@tidemark/region";
+import type { Certificate, Region, RegionMetrics, WriteResult } from "@tidemark/region";
 import type { SessionState } from "@tidemark/session";
 import {
   effectNameOf,
@@ -110,6 +110,25 @@ export class History {
     this.#push({ type: "certificate", ...this.#moment(), region, vector, digest });
   }
 
+  /** What a region says of its queues. */
+  sample({ region, queue, receiveAheadBytes, logs, snapshotsRestored }: RegionMetrics): void {
+    this.#push({
+      type: "sample",
+      ...this.#moment(),
+      region,
+      queueRecords: queue.records,
+      queueBytes: queue.bytes,
+      receiveAheadBytes,
+      receiving: logs.filter(({ state }) => state !== "writing").length,
+      replaced: snapshotsRestored,
+    });
+  }
+
+  /** A list of members is written. */
+  members(version: number, regions: readonly string[]): void {
+    this.#push({ type: "members", ...this.#moment(), version, regions: [...regions] });
+  }
+
   /** How long the regions took to have everything, once everything worked again. */
   converged(converged: {
     readonly healedAt: number;
@@ -144,6 +163,7 @@ export class History {
       life,
       observed: true,
       ...(forgets ? { forgets } : {}),
+      ...vectorOf(region),
     });
     return region.onChange(({ session, kind, position, log, lsn }) => {
       const event: AppliedEvent = {
@@ -177,6 +197,16 @@ export class History {
     this.events.push(event);
     this.#options.sink?.(event);
     return event;
+  }
+}
+
+/** How far a region has applied each log, if it knows its cluster. */
+function vectorOf(region: Region): { readonly vector?: Certificate["vector"] } {
+  try {
+    return { vector: region.certificate().vector };
+  } catch (error) {
+    if (error instanceof TidemarkError) return {};
+    throw error;
   }
 }
 

@@ -1,7 +1,11 @@
+export * from "./check-history.ts";
+export * from "./converge.ts";
 export * from "./errors.ts";
+export * from "./final-state.ts";
 export * from "./history-events.ts";
 export * from "./history.ts";
 export * from "./life.ts";
+export type { DirectoryFiles } from "./log-reader.ts";
 export * from "./random.ts";
 export type { StoredFrame } from "./broker-stream.ts";
 export type { LifeLike, SimMedium } from "./medium.ts";
@@ -15,3 +19,5 @@ export * from "./trace.ts";
 export * from "./virtual-time.ts";
 export * from "./machine.ts";
 export * from "./world.ts";
+export * from "./violation.ts";
+export * from "./watch.ts";
