@@ -21,3 +21,6 @@ export * from "./machine.ts";
 export * from "./world.ts";
 export * from "./violation.ts";
 export * from "./watch.ts";
+export * from "./fault.ts";
+export { dropRemoved } from "./member-faults.ts";
+export * from "./nemesis.ts";

@@ -159,8 +159,11 @@ export class SimNetwork {
     this.trace.note("network", "slow", `${from} ${to}`, bytesPerSecond);
   }
 
-  /** Cuts one direction and heals it, again and again, `everyMs` each, until that moment; then it is healed. */
-  flap(from: string, to: string, everyMs: number, untilMs: number): void {
+  /**
+   * Cuts one direction and heals it, again and again, `everyMs` each, until that moment; then it is healed. Returns how
+   * to end that before.
+   */
+  flap(from: string, to: string, everyMs: number, untilMs: number): () => void {
     if (!(everyMs > 0)) throw new RangeError(`everyMs must be above 0: ${everyMs}`);
     let cancel = (): void => undefined;
     const end = (): void => {
@@ -176,6 +179,10 @@ export class SimNetwork {
     };
     this.#flaps.add(end);
     turn();
+    return () => {
+      end();
+      this.heal(from, to);
+    };
   }
 
   /** The links that are cut. */
