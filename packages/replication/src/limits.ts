@@ -2,6 +2,8 @@
 export interface ReplicationLimits {
   /** Bytes published and not acknowledged by a follower; beyond it the follower catches up by asking. @defaultValue 4 MiB */
   readonly shipWindowBytes: number;
+  /** Frames of one log under way to the medium at once. @defaultValue 8 */
+  readonly publishesInFlightMax: number;
   /** Bytes kept of one log that arrived ahead of a hole; beyond it frames are dropped and asked for again. @defaultValue 8 MiB */
   readonly receiveAheadBytes: number;
   /** An ack goes out this long after the vector moved. @defaultValue 5 */
@@ -35,6 +37,7 @@ export interface ReplicationLimits {
 /** The defaults, in one place. Change them by measurement. */
 export const DEFAULT_REPLICATION_LIMITS: ReplicationLimits = {
   shipWindowBytes: 4 * 1024 * 1024,
+  publishesInFlightMax: 8,
   receiveAheadBytes: 8 * 1024 * 1024,
   ackDelayMs: 5,
   ackRecords: 256,

@@ -1,6 +1,6 @@
 import type { RegionId } from "@tidemark/core";
 
-/** What to publish next, if anything. */
+/** What to publish next, if anything: also the name of what is under way, until it is published or failed. */
 export type ShipEffect =
   /** Publish these batches, which were kept, as one frame. */
   | {
@@ -20,16 +20,29 @@ interface Pending {
 
 interface Mark {
   readonly last: number;
-  /** All bytes published up to and with this frame. */
+  /** All bytes handed to the medium up to and with this frame. */
   readonly total: number;
+}
+
+/** A frame that the medium was given. */
+interface UnderWay {
+  /** 0 while it is read. */
+  last: number;
+  /** All bytes handed to the medium before it. */
+  readonly before: number;
+  outcome: "open" | "taken" | "failed";
 }
 
 /**
  * How far one own log was published, and whether to go on: a state machine of commits, acks and publishes.
  *
- * One frame is under way at a time. What commits meanwhile goes into the next one, so frames grow under
- * load and nothing waits when idle. What is published once serves every follower; it goes on while at least
- * one of them is within its window, so a slow one holds nobody up: beyond its window it asks for ranges.
+ * What commits while frames are under way goes into the next one, so frames grow under load and nothing waits when idle. A
+ * further frame is begun behind those under way, up to a limit, as soon as it is worth one: {@link FURTHER_FRAME_BYTES}. So
+ * a medium far away is kept busy. They are published in the order of the log, whichever way they end: after a failure
+ * nothing is begun until all are settled, and then everything behind the last that was taken without a hole is published again.
+ *
+ * What is published once serves every follower; it goes on while at least one of them is within its window, so a slow one
+ * holds nobody up: beyond its window it asks for ranges.
  */
 export class ShipWindow {
   /** The last LSN that the medium took. */
@@ -40,25 +53,32 @@ export class ShipWindow {
   stalled: boolean = false;
   readonly #windowBytes: number;
   readonly #frameBytes: number;
+  readonly #underWayMax: number;
   readonly #followers: Map<RegionId, { acked: number; ackedBytes: number }> = new Map();
   #pending: Pending[] = [];
   #pendingBytes: number = 0;
   #marks: Mark[] = [];
   #total: number = 0;
-  #underWay: { last: number; bytes: number } | undefined;
+  /** The last LSN that was handed to the medium. */
+  #sent: number;
+  /** In the order of the log. */
+  readonly #underWay: Map<ShipEffect, UnderWay> = new Map();
 
   constructor(options: {
     /** Bytes published and not acknowledged, a follower. */
     readonly windowBytes: number;
     /** Bytes of batches in one frame. */
     readonly frameBytes: number;
+    /** Frames under way at once. @defaultValue 1 */
+    readonly underWayMax?: number;
     /** What was on disk before: followers get it by asking. */
     readonly shipped: number;
     readonly followers: readonly RegionId[];
   }) {
     this.#windowBytes = options.windowBytes;
     this.#frameBytes = options.frameBytes;
-    this.shipped = options.shipped;
+    this.#underWayMax = options.underWayMax ?? 1;
+    this.shipped = this.#sent = options.shipped;
     this.durable = options.shipped;
     this.setFollowers(options.followers);
   }
@@ -81,7 +101,7 @@ export class ShipWindow {
   committed(first: number, last: number, bytes: Uint8Array): void {
     this.durable = last;
     if (this.#followers.size === 0) {
-      this.shipped = last;
+      this.shipped = this.#sent = last;
       return;
     }
     const follows = this.#pending.length > 0 ? (this.#pending.at(-1) as Pending).last + 1 : first;
@@ -100,33 +120,42 @@ export class ShipWindow {
       if (mark.last > follower.acked) break;
       follower.ackedBytes = Math.max(follower.ackedBytes, mark.total);
     }
-    if (follower.acked >= this.shipped) follower.ackedBytes = this.#total;
+    if (follower.acked >= this.#sent) follower.ackedBytes = this.#total;
     this.#trimMarks();
   }
 
-  /** The next thing to do; nothing while a frame is under way, everything is out, or all are beyond their window. */
+  /**
+   * The next thing to do; nothing while as much is under way as may be, while something is read or was not taken, while what
+   * waits is not worth a further frame, when everything is out, or when all are beyond their window.
+   */
   next(): ShipEffect | undefined {
-    if (this.#underWay !== undefined || this.#followers.size === 0) return undefined;
+    if (this.#followers.size === 0 || this.#underWay.size >= this.#underWayMax) return undefined;
+    for (const { last, outcome } of this.#underWay.values()) {
+      if (last === 0 || outcome === "failed") return undefined;
+    }
     this.#skipHeldByAll();
-    if (this.shipped >= this.durable) {
+    if (this.#sent >= this.durable) {
       this.stalled = false;
       return undefined;
     }
     this.stalled = !this.#someoneWithinWindow();
     if (this.stalled) return undefined;
     let skip = 0;
-    while (skip < this.#pending.length && (this.#pending[skip] as Pending).last <= this.shipped) skip += 1;
+    while (skip < this.#pending.length && (this.#pending[skip] as Pending).last <= this.#sent) skip += 1;
     this.#dropFirst(skip);
-    const from = this.shipped + 1;
+    const from = this.#sent + 1;
     // A mark within a batch: it is not to be cut.
     if ((this.#pending[0]?.first ?? from) < from) this.#dropPending();
     const kept = this.#pending[0];
     if (kept?.first !== from) {
-      this.#underWay = { last: this.shipped, bytes: 0 };
-      return { kind: "read", from, to: kept === undefined ? this.durable : kept.first - 1 };
+      return this.#begin(
+        { kind: "read", from, to: kept === undefined ? this.durable : kept.first - 1 },
+        0,
+        0,
+      );
     }
     const parts: Uint8Array[] = [];
-    let last = this.shipped;
+    let last = this.#sent;
     let bytes = 0;
     for (const batch of this.#pending) {
       if (parts.length > 0 && bytes + batch.bytes.length > this.#frameBytes) break;
@@ -134,35 +163,71 @@ export class ShipWindow {
       bytes += batch.bytes.length;
       last = batch.last;
     }
+    const full = parts.length < this.#pending.length || bytes >= FURTHER_FRAME_BYTES;
+    if (this.#underWay.size > 0 && !full) return undefined;
     this.#dropFirst(parts.length);
-    this.#underWay = { last, bytes };
-    return { kind: "publish", parts, first: from, last };
+    return this.#begin({ kind: "publish", parts, first: from, last }, last, bytes);
   }
 
   /** What was read for a `read` effect is about to be published. */
-  reading(last: number, bytes: number): void {
-    this.#underWay = { last, bytes };
+  reading(effect: ShipEffect, last: number, bytes: number): void {
+    (this.#underWay.get(effect) as UnderWay).last = last;
+    this.#handOver(last, bytes);
   }
 
-  /** The medium took the frame under way. */
-  published(): void {
-    const { last, bytes } = this.#underWay as { last: number; bytes: number };
-    this.#underWay = undefined;
-    this.shipped = Math.max(this.shipped, last);
+  /** The medium took a frame. */
+  published(effect: ShipEffect): void {
+    this.#settle(effect, "taken");
+  }
+
+  /** It did not, or nobody knows: the frame and those behind it are read from the log again at the next attempt. */
+  failed(effect: ShipEffect): void {
+    this.#settle(effect, "failed");
+  }
+
+  /** Bytes handed to the medium that a follower has not acknowledged. */
+  unackedBytes(region: RegionId): number {
+    const follower = this.#followers.get(region);
+    return follower === undefined ? 0 : this.#total - follower.ackedBytes;
+  }
+
+  #begin(effect: ShipEffect, last: number, bytes: number): ShipEffect {
+    this.#underWay.set(effect, { last, before: this.#total, outcome: "open" });
+    if (effect.kind === "publish") this.#handOver(last, bytes);
+    return effect;
+  }
+
+  #handOver(last: number, bytes: number): void {
+    this.#sent = Math.max(this.#sent, last);
     this.#total += bytes;
     this.#marks.push({ last, total: this.#total });
   }
 
-  /** It did not: the frame is read from the log again at the next attempt. */
-  failed(): void {
-    this.#underWay = undefined;
-    this.#dropPending();
+  #settle(effect: ShipEffect, outcome: "taken" | "failed"): void {
+    const settled = this.#underWay.get(effect);
+    if (settled === undefined) return;
+    settled.outcome = outcome;
+    for (const [first, { last, outcome: of }] of this.#underWay) {
+      if (of !== "taken") break;
+      this.#underWay.delete(first);
+      this.shipped = Math.max(this.shipped, last);
+    }
+    const rest = [...this.#underWay.values()];
+    if (rest.every(({ outcome: of }) => of !== "open")) this.#rollBack(rest);
   }
 
-  /** Published bytes that a follower has not acknowledged. */
-  unackedBytes(region: RegionId): number {
-    const follower = this.#followers.get(region);
-    return follower === undefined ? 0 : this.#total - follower.ackedBytes;
+  /** Forgets what was handed over from the first frame on that the medium did not take. */
+  #rollBack(rest: readonly UnderWay[]): void {
+    const [first] = rest;
+    if (first === undefined) return;
+    this.#underWay.clear();
+    this.#total = first.before;
+    this.#marks = this.#marks.filter(({ total }) => total <= first.before);
+    for (const follower of this.#followers.values()) {
+      follower.ackedBytes = Math.min(follower.ackedBytes, first.before);
+    }
+    this.#sent = this.shipped;
+    this.#dropPending();
   }
 
   #someoneWithinWindow(): boolean {
@@ -177,6 +242,7 @@ export class ShipWindow {
     let least = this.durable;
     for (const { acked } of this.#followers.values()) least = Math.min(least, acked);
     this.shipped = Math.max(this.shipped, least);
+    this.#sent = Math.max(this.#sent, this.shipped);
   }
 
   #dropFirst(count: number): void {
@@ -200,3 +266,5 @@ export class ShipWindow {
 }
 
 const MARKS_MAX = 4_096;
+/** Bytes that are worth a frame behind those under way; less waits until they are settled. */
+const FURTHER_FRAME_BYTES = 64 * 1024;

@@ -5,10 +5,14 @@ import type { ReplicationEvents } from "./events.ts";
 import type { ReplicationLimits } from "./limits.ts";
 import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
-import { ShipWindow } from "./ship-window.ts";
+import { ShipWindow, type ShipEffect } from "./ship-window.ts";
 import { frameSubject } from "./subject.ts";
 
-/** Publishes the durable batches of one own log, as the bytes the log wrote. */
+/**
+ * Publishes the durable batches of one own log, as the bytes the log wrote.
+ *
+ * Frames are handed to the medium in the order of the log, at most `publishesInFlightMax` before it took the first of them.
+ */
 export class WalShipper {
   readonly log: Log;
   readonly window: ShipWindow;
@@ -26,8 +30,9 @@ export class WalShipper {
   readonly #releasePauseMs: number;
   #released: number = 0;
   #releaseAfterMs: number = Number.NEGATIVE_INFINITY;
-  #running: boolean = false;
-  #done: Promise<void> = Promise.resolve();
+  readonly #underWay: Set<Promise<void>> = new Set();
+  /** Between a failure and the next attempt. */
+  #resting: boolean = false;
   #closed: boolean = false;
 
   constructor(options: {
@@ -52,7 +57,13 @@ export class WalShipper {
     this.#subject = frameSubject(log.id.channel, log.id.region, log.id.shard);
     this.#releasePauseMs = limits.heartbeatMs;
     this.#backoff = new Backoff(options.timers, limits.retryMs);
-    this.window = new ShipWindow({ windowBytes: limits.shipWindowBytes, frameBytes, shipped, followers });
+    this.window = new ShipWindow({
+      windowBytes: limits.shipWindowBytes,
+      frameBytes,
+      underWayMax: limits.publishesInFlightMax,
+      shipped,
+      followers,
+    });
     this.window.durable = log.durable.lsn;
     this.#stopCommits = log.onCommit((batch) => {
       this.window.committed(batch.firstLsn, batch.lastLsn, batch.bytes);
@@ -86,49 +97,70 @@ export class WalShipper {
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopCommits();
-    await this.#done;
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
   #kick(): void {
-    if (this.#closed || this.#running) return;
-    this.#running = true;
-    this.#done = this.#run();
+    while (!this.#closed && !this.#resting) {
+      const effect = this.window.next();
+      if (effect === undefined) return;
+      this.#track(this.#ship(effect));
+    }
   }
 
-  async #run(): Promise<void> {
-    for (;;) {
-      const effect = this.#closed ? undefined : this.window.next();
-      if (effect === undefined) {
-        // In the same turn as the look at the window: a commit after it starts a new run.
-        this.#running = false;
-        return;
-      }
-      try {
-        let parts: readonly Uint8Array[];
-        let last: number;
-        if (effect.kind === "publish") ({ parts, last } = effect);
-        else {
-          const bytes = await this.log.readBatches(effect.from, effect.to, this.#frameBytes);
-          last = lastLsnOf(bytes);
-          this.window.reading(last, bytes.length);
-          parts = [bytes];
-        }
-        const { channel, shard, epoch } = this.log.id;
-        await this.#link.publish(this.#subject, channel, parts, { shard, sequence: { epoch, last } });
-        this.window.published();
-        this.frames += 1;
-        this.#backoff.reset();
-        this.#events.published?.(this.log.id, last, bytesOf(parts));
-      } catch (error) {
-        this.window.failed();
-        if (this.#closed || this.#link.signal.aborted) return;
-        this.failures += 1;
-        if (this.failures === 1) {
-          this.#logger.warn({ log: formatLogId(this.log.id), err: error }, "Publishing failed: trying again");
-        }
-        await this.#backoff.pause(this.#link.signal);
-      }
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => {
+      this.#underWay.delete(tracked);
+      this.#kick();
+    });
+    this.#underWay.add(tracked);
+  }
+
+  async #ship(effect: ShipEffect): Promise<void> {
+    try {
+      const { parts, last } = effect.kind === "publish" ? effect : await this.#read(effect);
+      const { channel, shard, epoch } = this.log.id;
+      const published = this.#link.publish(this.#subject, channel, parts, {
+        shard,
+        sequence: { epoch, last },
+      });
+      // What follows goes out behind it, and not before.
+      if (effect.kind === "read") this.#kick();
+      await published;
+      this.window.published(effect);
+      this.frames += 1;
+      this.#backoff.reset();
+      this.#events.published?.(this.log.id, last, bytesOf(parts));
+    } catch (error) {
+      this.window.failed(effect);
+      this.#failed(error);
     }
+  }
+
+  async #read(effect: Extract<ShipEffect, { kind: "read" }>): Promise<{
+    readonly parts: readonly Uint8Array[];
+    readonly last: number;
+  }> {
+    const bytes = await this.log.readBatches(effect.from, effect.to, this.#frameBytes);
+    const last = lastLsnOf(bytes);
+    this.window.reading(effect, last, bytes.length);
+    return { parts: [bytes], last };
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed || this.#link.signal.aborted) return;
+    this.failures += 1;
+    if (this.failures === 1) {
+      this.#logger.warn({ log: formatLogId(this.log.id), err: error }, "Publishing failed: trying again");
+    }
+    // Those behind it most likely fail as well: one pause for all.
+    if (this.#resting) return;
+    this.#resting = true;
+    this.#track(
+      this.#backoff.pause(this.#link.signal).then(() => {
+        this.#resting = false;
+      }),
+    );
   }
 }
 

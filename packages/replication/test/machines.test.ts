@@ -10,6 +10,7 @@ import {
   ReplicationState,
   ShardRouter,
   ShipWindow,
+  type ShipEffect,
   SLOT_COUNT,
   slotOf,
   Stability,
@@ -131,45 +132,64 @@ test("REP-1 ShipWindow publishes every record once and in order, with at most th
       who: fc.nat(1),
       share: fc.double({ min: 0, max: 1, noNaN: true }),
     }),
-    fc.constant({ do: "publish" as const }),
-    fc.constant({ do: "fail" as const }),
+    fc.constant({ do: "begin" as const }),
+    // One that is under way, the first or another, ends.
+    fc.record({ do: fc.constant("end" as const), which: fc.nat(3), fails: fc.boolean() }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
-      const options = { windowBytes: 1_000, frameBytes: 500, shipped: 0, followers: FOLLOWERS };
+    fc.property(fc.array(step, { maxLength: 160 }), fc.constantFrom(1, 2, 4), (steps, underWayMax) => {
+      const options = { windowBytes: 1_000, frameBytes: 500, underWayMax, shipped: 0, followers: FOLLOWERS };
       const window = new ShipWindow(options);
       const sizes: number[] = [];
-      const published: number[] = [];
-      const publish = (fail: boolean): void => {
+      /** What the medium took without a hole, and what it was given, which is not below that unless a frame failed. */
+      let [taken, given] = [0, 0];
+      let underWay: { readonly effect: ShipEffect; readonly last: number; outcome?: boolean }[] = [];
+      const acks = new Map<number, number>();
+      const heldByAll = (): number => Math.min(...FOLLOWERS.map((region) => acks.get(region) ?? 0));
+      const begin = (): void => {
+        const failing = underWay.some(({ outcome }) => outcome === false);
         const effect = window.next();
         if (effect === undefined) return;
-        const before = Math.min(...FOLLOWERS.map((region) => window.unackedBytes(region)));
-        expect(before).toBeLessThan(options.windowBytes);
+        expect(failing).toBe(false);
+        expect(underWay.length).toBeLessThan(underWayMax);
         let [first, last] =
           effect.kind === "publish" ? [effect.first, effect.last] : [effect.from, effect.from];
         if (effect.kind === "read") {
+          expect(window.next()).toBeUndefined();
           // The log gives whole batches, at least one, at most a frame.
           let bytes = sizes[first - 1]!;
           for (; last < effect.to && bytes + sizes[last]! <= options.frameBytes; last++)
             bytes += sizes[last]!;
-          window.reading(last, bytes);
+          window.reading(effect, last, bytes);
         } else {
           const bytes = effect.parts.reduce((sum, part) => sum + part.length, 0);
           expect(effect.parts).toHaveLength(last - first + 1);
           expect(bytes <= options.frameBytes || effect.parts.length === 1).toBe(true);
         }
-        expect(window.next()).toBeUndefined();
-        if (fail) {
-          window.failed();
-          return;
-        }
-        // Nothing is skipped but what every follower has.
-        const acked = Math.min(...FOLLOWERS.map((region) => acks.get(region) ?? 0));
-        expect(first).toBeLessThanOrEqual(Math.max(published.at(-1) ?? 0, acked) + 1);
-        for (let lsn = first; lsn <= last; lsn++) published.push(lsn);
-        window.published();
+        const bytes = sizes.slice(first - 1, last).reduce((sum, size) => sum + size, 0);
+        // The best follower was within its window before this frame.
+        const unacked = Math.min(...FOLLOWERS.map((region) => window.unackedBytes(region)));
+        expect(unacked - bytes).toBeLessThan(options.windowBytes);
+        // Nothing is skipped but what every follower has, and nothing is given twice unless a frame failed.
+        expect(first).toBeLessThanOrEqual(Math.max(given, heldByAll()) + 1);
+        expect(first).toBeGreaterThan(given);
+        given = last;
+        underWay.push({ effect, last });
       };
-      const acks = new Map<number, number>();
+      const end = (which: number, fails: boolean): void => {
+        const open = underWay.filter(({ outcome }) => outcome === undefined);
+        const one = open[which % Math.max(1, open.length)];
+        if (one === undefined) return;
+        one.outcome = !fails;
+        if (fails) window.failed(one.effect);
+        else window.published(one.effect);
+        while (underWay[0]?.outcome === true) taken = underWay.shift()!.last;
+        expect(window.shipped).toBeGreaterThanOrEqual(taken);
+        if (underWay.some(({ outcome }) => outcome === undefined)) return;
+        // All are settled: what was not taken is given again.
+        if (underWay.length > 0) given = window.shipped;
+        underWay = [];
+      };
       for (const each of steps) {
         if (each.do === "commit") {
           sizes.push(each.bytes);
@@ -179,37 +199,77 @@ test("REP-1 ShipWindow publishes every record once and in order, with at most th
           const lsn = Math.floor(each.share * sizes.length);
           acks.set(region, Math.max(lsn, acks.get(region) ?? 0));
           window.acknowledged(region, lsn);
-        } else publish(each.do === "fail");
+        } else if (each.do === "begin") begin();
+        else end(each.which, each.fails);
       }
-      expect(published).toEqual([...new Set(published)].toSorted((a, b) => a - b));
+      while (underWay.length > 0) end(0, false);
       // Once the followers have caught up, everything goes out.
-      for (const region of FOLLOWERS) window.acknowledged(region, window.shipped);
       for (let more = 0; more <= sizes.length; more++) {
-        publish(false);
         for (const region of FOLLOWERS) window.acknowledged(region, window.shipped);
+        begin();
+        end(0, false);
       }
       expect(window.shipped).toBe(sizes.length);
+      for (const region of FOLLOWERS) {
+        window.acknowledged(region, window.shipped);
+        expect(window.unackedBytes(region)).toBe(0);
+      }
     }),
   );
+});
+
+const big = (): Uint8Array => new Uint8Array(64 * 1024);
+const FURTHER = { windowBytes: 1 << 20, frameBytes: 100_000, shipped: 0, followers: FOLLOWERS };
+
+test("REP-1 ShipWindow begins a further frame behind those under way once 64 KiB wait for it, up to its limit", () => {
+  const window = new ShipWindow({ ...FURTHER, underWayMax: 3 });
+  window.committed(1, 1, new Uint8Array(50));
+  const first = window.next()!;
+  window.committed(2, 2, new Uint8Array(50));
+  expect(window.next()).toBeUndefined();
+  window.committed(3, 3, big());
+  expect(window.next()).toMatchObject({ kind: "publish", first: 2, last: 3 });
+  window.committed(4, 4, big());
+  window.committed(5, 5, big());
+  expect(window.next()).toMatchObject({ first: 4, last: 4 });
+  expect(window.next()).toBeUndefined();
+  window.published(first);
+  expect(window.shipped).toBe(1);
+  expect(window.next()).toMatchObject({ first: 5, last: 5 });
+});
+
+test("REP-1 ShipWindow publishes again all behind a frame that failed, once every frame under way is settled", () => {
+  const window = new ShipWindow({ ...FURTHER, underWayMax: 3 });
+  for (let lsn = 1; lsn <= 4; lsn++) window.committed(lsn, lsn, big());
+  const [first, second, third] = [window.next()!, window.next()!, window.next()!];
+  window.published(third);
+  window.failed(second);
+  expect([window.shipped, window.next()]).toEqual([0, undefined]);
+  window.published(first);
+  expect(window.shipped).toBe(1);
+  expect(window.unackedBytes(FOLLOWERS[0]!)).toBe(big().length);
+  expect(window.next()).toEqual({ kind: "read", from: 2, to: 4 });
 });
 
 test("REP-1 ShipWindow makes one frame of what committed while a frame was under way", () => {
   const window = new ShipWindow({ windowBytes: 1_000, frameBytes: 500, shipped: 0, followers: FOLLOWERS });
   window.committed(1, 3, new Uint8Array(50));
-  expect(window.next()).toMatchObject({ kind: "publish", first: 1, last: 3 });
+  const first = window.next()!;
+  expect(first).toMatchObject({ kind: "publish", first: 1, last: 3 });
   for (let lsn = 4; lsn < 9; lsn++) window.committed(lsn, lsn, new Uint8Array(50));
-  window.published();
+  window.published(first);
   expect(window.next()).toMatchObject({ kind: "publish", first: 4, last: 8 });
 });
 
 test("REP-1 ShipWindow ships from memory again once it has read what it missed, though commits go on", () => {
   const window = new ShipWindow({ windowBytes: 1_000, frameBytes: 500, shipped: 0, followers: FOLLOWERS });
   window.durable = 2;
-  expect(window.next()).toEqual({ kind: "read", from: 1, to: 2 });
+  const read = window.next()!;
+  expect(read).toEqual({ kind: "read", from: 1, to: 2 });
   window.committed(3, 3, new Uint8Array(50));
-  window.reading(2, 100);
+  window.reading(read, 2, 100);
   window.committed(4, 4, new Uint8Array(50));
-  window.published();
+  window.published(read);
   expect(window.next()).toMatchObject({ kind: "publish", first: 3, last: 4 });
 });
 

@@ -4,6 +4,8 @@ import type { Delivery, FrameSequence, PublishOptions, Subscription, Transport }
 export interface Tap {
   /** Returns false to lose a frame that is being published. */
   publish?: (subject: string, frame: Uint8Array, options?: PublishOptions) => boolean;
+  /** Resolves when the medium may take a frame that is being published; rejects to fail it. */
+  custody?: (subject: string, options?: PublishOptions) => Promise<void>;
   /** Returns the frames to hear instead of one that arrived. */
   hear?: (subject: string, frame: Uint8Array) => Uint8Array[];
   /** Hears what the medium may forget. */
@@ -28,6 +30,7 @@ export function tapped(transport: Transport, tap: Tap): Transport {
     onStatus: (listener) => transport.onStatus(listener),
     publish: async (subject, frame, options) => {
       if (tap.publish?.(subject, frame, options) === false) return;
+      await tap.custody?.(subject, options);
       await transport.publish(subject, frame, options);
     },
     subscribe: async (subject, options) => {
