@@ -4,6 +4,7 @@ import { checkClients } from "./check-client.ts";
 import { checkClock } from "./check-clock.ts";
 import { checkDigest } from "./check-digest.ts";
 import { checkDurable } from "./check-durable.ts";
+import { checkErased } from "./check-erased.ts";
 import { checkHidden } from "./check-hidden.ts";
 import { checkLag } from "./check-lag.ts";
 import { checkOnce } from "./check-once.ts";
@@ -28,6 +29,7 @@ const CHECKS: readonly ((evidence: Evidence) => Iterable<Violation>)[] = [
   checkOrder,
   checkPrefix,
   checkHidden,
+  checkErased,
   checkDigest,
   checkClock,
   checkBounds,
