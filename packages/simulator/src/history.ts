@@ -84,6 +84,8 @@ export class History {
 
   /** A client presented a cursor or ticket; what it must find there is what it had seen of the user when it asked. */
   roam(roam: Recorded<RoamEvent> & Pick<RoamEvent, "outcome">): void {
+    // A token that is older than what it has seen since takes only the former along.
+    if (roam.outcome === "covered") this.#seen.set(roam.client, { writes: new Set(roam.must) });
     this.#push({ type: "roam", ...this.#moment(), ...roam });
   }
 
@@ -155,6 +157,8 @@ export class History {
   ): () => void {
     const { name, id } = region;
     const { life, forgets = false, wallMs } = how;
+    // Whoever was there has seen what is not there any more; who was elsewhere only loses what nobody asks for.
+    if (forgets) this.#seen.clear();
     this.#push({
       type: "life",
       ...this.#moment(),

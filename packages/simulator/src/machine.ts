@@ -93,10 +93,13 @@ export class Machine {
     this.#armed = undefined;
     const transport = network.transport(name, life);
     this.#transport = transport;
+    // The number of shards is chosen by the first life of the founder, and may have changed since.
+    const { shards, ...lasting } = region;
     try {
       const asked: RegionOptions = {
         logger: this.#logger(life),
-        ...region,
+        ...lasting,
+        ...(shards === undefined || number > 1 || region.bootstrap !== true ? {} : { shards }),
         ...options,
         name,
         dir: REGION_DIRECTORY,

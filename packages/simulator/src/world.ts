@@ -78,6 +78,7 @@ export class World {
       version: 1,
       regions: Object.fromEntries(regions.map((name, index) => [name, index + 1])),
     };
+    this.history.members(1, regions);
     for (const [index, name] of regions.entries())
       this.addMachine(name, index + 1, { bootstrap: index === 0 });
   }
@@ -85,16 +86,21 @@ export class World {
   /** A world with every machine up and every region ready. */
   static async open(options: WorldOptions): Promise<World> {
     const world = new World(options);
-    const machines = world.random.fork("order of starts").shuffle([...world.machines.values()]);
+    await world.openAll();
+    return world;
+  }
+
+  /** Starts every machine, in an order drawn from the seed, and waits until every region is ready. */
+  async openAll(): Promise<void> {
     const open = async (machine: Machine): Promise<void> => {
       const region = await machine.start();
       await region?.ready({ timeoutMs: JOIN_LIMIT_MS });
     };
-    await world.run(Promise.all(machines.map(open)), {
+    const machines = this.random.fork("order of starts").shuffle([...this.machines.values()]);
+    await this.run(Promise.all(machines.map(open)), {
       what: "every region to be ready",
       limitMs: JOIN_LIMIT_MS,
     });
-    return world;
   }
 
   /** Adds a machine with an empty disk, which is down. It is no member before a list names it. */
