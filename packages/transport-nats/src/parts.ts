@@ -68,7 +68,9 @@ export class Assembler {
     // A repeat of what it has.
     if (index < open.parts.length) return undefined;
     open.bytes += message.data.length;
-    if (index !== open.parts.length || count !== open.count || !this.#fits(open.bytes)) {
+    // Parts without a byte would never meet the limit, however many there are; no sender makes one.
+    const empty = message.data.length === 0;
+    if (empty || index !== open.parts.length || count !== open.count || !this.#fits(open.bytes)) {
       this.#open.delete(id);
       return undefined;
     }

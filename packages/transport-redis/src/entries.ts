@@ -19,9 +19,9 @@ export function decodeRead(reply: unknown): Map<string, Entry[]> {
   if (reply instanceof Map) {
     for (const [key, entries] of reply) add(key, entries);
   } else if (Array.isArray(reply)) {
-    if (Array.isArray(reply[0]))
-      for (const [key, entries] of reply as [unknown, unknown][]) add(key, entries);
-    else for (let at = 0; at + 1 < reply.length; at += 2) add(reply[at], reply[at + 1]);
+    if (Array.isArray(reply[0])) {
+      for (const pair of reply as unknown[]) if (Array.isArray(pair)) add(pair[0], pair[1]);
+    } else for (let at = 0; at + 1 < reply.length; at += 2) add(reply[at], reply[at + 1]);
   } else if (typeof reply === "object" && reply !== null) {
     for (const [key, entries] of Object.entries(reply)) add(key, entries);
   }
