@@ -1,0 +1,23 @@
+import type { FuzzTarget } from "./target.ts";
+import { CLI } from "./targets/cli.ts";
+import { CORE } from "./targets/core.ts";
+import { REGION_FILES } from "./targets/region.ts";
+import { REPLICATION } from "./targets/replication.ts";
+import { SESSION } from "./targets/session.ts";
+import { SIGNALS } from "./targets/signals.ts";
+import { TRANSPORTS } from "./targets/transport.ts";
+import { WAL_DIRECTORY } from "./targets/wal-directory.ts";
+import { WAL } from "./targets/wal.ts";
+
+/** Everything that takes bytes from outside. */
+export const TARGETS: readonly FuzzTarget[] = [
+  ...CORE,
+  ...WAL,
+  ...WAL_DIRECTORY,
+  ...REPLICATION,
+  ...SESSION,
+  ...SIGNALS,
+  ...REGION_FILES,
+  ...TRANSPORTS,
+  ...CLI,
+];
