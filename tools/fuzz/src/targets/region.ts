@@ -3,6 +3,7 @@ import { UserKeys } from "@tidemark/session";
 import { memoryFs, type MemoryFs } from "@tidemark/wal";
 import { openRegionClock } from "../../../../packages/region/src/clock.ts";
 import { decodeKeyFile, encodeKeyFile } from "../../../../packages/region/src/key-file.ts";
+import { unwrapKeys, wrapKeys } from "../../../../packages/region/src/key-wrap.ts";
 import { formatMembersFile, parseMembersFile } from "../../../../packages/region/src/members-file.ts";
 import { readRegionFile, writeRegionFile } from "../../../../packages/region/src/region-file.ts";
 import { mutateJson } from "../json.ts";
@@ -10,6 +11,8 @@ import { bytesOf, decoderTarget, type FuzzTarget } from "../target.ts";
 import { sealTail } from "./wal.ts";
 import { RegionError } from "@tidemark/region";
 
+const CLUSTER_KEY = { id: 7, key: new Uint8Array(32).fill(9) };
+const WRAP = { hasher: nobleHasher, clusterId: new Uint8Array(8).fill(1) };
 const MEMBERS = {
   format: 1,
   version: 3,
@@ -90,6 +93,24 @@ export const REGION_FILES: readonly FuzzTarget[] = [
     seal: (bytes) => sealTail(HASH_CONTEXTS.keyFile, bytes),
     heapPerByte: 256,
   }),
+  {
+    name: "region-sealed-keys",
+    seeds: () => {
+      const table = UserKeys.create(nobleHasher, new Uint8Array(16).fill(3)).encode();
+      return [wrapKeys(table, CLUSTER_KEY, new Uint8Array(24).fill(5), WRAP), table];
+    },
+    // Opened as it is, and as a table that the cluster key has sealed.
+    run: (input) => {
+      for (const bytes of [input, wrapKeys(input, CLUSTER_KEY, new Uint8Array(24), WRAP)]) {
+        try {
+          unwrapKeys(bytes, [CLUSTER_KEY], WRAP);
+        } catch (error) {
+          if (!(error instanceof RegionError)) throw error;
+        }
+      }
+    },
+    heapPerByte: 8192,
+  },
 ];
 
 async function diskWith(name: string, bytes: Uint8Array): Promise<MemoryFs> {

@@ -1,4 +1,4 @@
-import { nobleHasher } from "@tidemark/core";
+import { ByteWriter, CoreError, nobleHasher } from "@tidemark/core";
 import {
   SessionFold,
   SessionPolicy,
@@ -7,11 +7,13 @@ import {
   decodeOp,
   decodeTicket,
   encodeCursor,
+  encodeOp,
   encodeTicket,
   erasedBy,
   formatLane,
   parseLane,
   slotOfSessionId,
+  type Op,
 } from "@tidemark/session";
 import { decodeBase64url, encodeBase64url } from "../../../../packages/session/src/base64url.ts";
 import { decodeCarried, encodeCarried } from "../../../../packages/session/src/carried-state.ts";
@@ -30,9 +32,30 @@ export const SESSION: readonly FuzzTarget[] = [
     seeds: () => goldenJson("session", /^op-/).flatMap((file) => Object.values(file).map(fromHex)),
     decode: (bytes) => {
       erasedBy(bytes);
-      const op = decodeOp(bytes);
-      if (op.kind !== undefined && op.readable) op.verify();
-      return [op.session, op.stamp, op.lane, op.laneText, op.userKey];
+      return decodeOp(bytes);
+    },
+    encode: (op) => {
+      const { session, lane, seqno, stamp, userKey, operation, kind } = op;
+      // Of a kind that this version does not know, and of what is under a user's key, the parts stay what they are.
+      if (kind === undefined || userKey !== 0) return op.bytes;
+      try {
+        op.verify();
+      } catch (error) {
+        if (error instanceof CoreError) return op.bytes;
+        throw error;
+      }
+      const writer = new ByteWriter();
+      const parts = { kind, clear: op.clear, sealed: op.sealed };
+      encodeOp(writer, {
+        session,
+        lane,
+        seqno,
+        stamp,
+        userKey,
+        ...(operation && { operation }),
+        ...parts,
+      } as Op);
+      return writer.take();
     },
     heapPerByte: 256,
   }),
