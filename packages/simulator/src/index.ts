@@ -1,3 +1,6 @@
+export { type AppSearchOptions, type AppSearchResult, findFailingSeed } from "./app-search.ts";
+export * from "./app-simulation.ts";
+export type { AppClient, AppView } from "./app-view.ts";
 export type { StoredFrame } from "./broker-stream.ts";
 export * from "./check-history.ts";
 export * from "./client.ts";
