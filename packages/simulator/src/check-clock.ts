@@ -1,5 +1,5 @@
 import { REGION_DEFAULTS } from "@tidemark/region";
-import { type Evidence, placeOf } from "./evidence.ts";
+import { type Evidence, placeOf, REMOVAL_OF } from "./evidence.ts";
 import type { StoredOp } from "./op-reader.ts";
 import { Violation } from "./violation.ts";
 
@@ -9,7 +9,16 @@ interface ClockOf {
   lives: number;
   /** The operations of each session that it has applied, in order, with the index of that. */
   readonly sessions: Map<string, { readonly index: number; readonly op: StoredOp }[]>;
+  /** The highest stamp of any hide that it has applied, and of anything, in milliseconds. */
+  hidesMs: number;
+  anythingMs: number;
 }
+
+/** What hides an item, and what lifts that: it is stamped above every hide that is known. */
+const HIDES: ReadonlySet<string> = new Set(["hide", "mute", "block"]);
+/** A session that begins with what others hold is stamped above that. */
+const BEGINNINGS: ReadonlySet<string> = new Set(["fork", "merge"]);
+const REMOVALS: ReadonlySet<string> = new Set(Object.keys(REMOVAL_OF));
 
 /**
  * G: stamps increase along every causal chain of a session, and a region's clock never leads the highest reading it ever
@@ -20,7 +29,10 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
   const clocks = new Map<string, ClockOf>();
   const of = (region: string): ClockOf => {
     let clock = clocks.get(region);
-    if (clock === undefined) clocks.set(region, (clock = { id: -1, lives: 0, sessions: new Map() }));
+    if (clock === undefined) {
+      clock = { id: -1, lives: 0, sessions: new Map(), hidesMs: 0, anythingMs: 0 };
+      clocks.set(region, clock);
+    }
     return clock;
   };
   for (const event of evidence.events) {
@@ -48,7 +60,9 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
           session: op.session,
         });
       const { driftMsMax, clockLeadMs } = REGION_DEFAULTS;
-      const highest = Math.max(0, ...session.map((one) => one.op.wallMs));
+      // Causes are followed whatever a clock says, and pull it no further than its bound.
+      const causeMs = REMOVALS.has(op.kind) ? clock.hidesMs : BEGINNINGS.has(op.kind) ? clock.anythingMs : 0;
+      const highest = Math.max(causeMs, ...session.map((one) => one.op.wallMs));
       const bound =
         Math.max((event.wallMs ?? Infinity) + driftMsMax + clockLeadMs * clock.lives, highest) + 1;
       if (op.wallMs > bound)
@@ -63,6 +77,8 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
         );
     }
     session.push({ index: event.index, op });
+    clock.anythingMs = Math.max(clock.anythingMs, op.wallMs);
+    if (HIDES.has(op.kind)) clock.hidesMs = Math.max(clock.hidesMs, op.wallMs);
   }
 }
 
