@@ -2,6 +2,7 @@ import { TransportError } from "@tidemark/transport";
 import { afterEntryId, compareEntryIds, formatEntryId, type EntryId } from "./entry-id.ts";
 import { transportErrorOf, verdictOf } from "./errors.ts";
 import type { Limits } from "./options.ts";
+import type { FrameCopies } from "./frame-copies.ts";
 import { jitteredMs, setTimer } from "./platform.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -18,6 +19,8 @@ interface Item {
   readonly frame: Uint8Array;
   readonly previous: EntryId | undefined;
   readonly settle: (error?: unknown) => void;
+  /** Times it was sent. */
+  sent: number;
 }
 
 /**
@@ -44,22 +47,25 @@ export class Outbox {
   #held: { readonly id: EntryId; readonly bytes: number }[] = [];
   #heldBytes: number = 0;
   readonly #onTrim: (subject: string) => void;
+  readonly #copies: FrameCopies;
 
   constructor(
     key: string,
     subject: string,
     commands: Supervisor,
     limits: Limits,
+    copies: FrameCopies,
     onTrim: (subject: string) => void,
   ) {
     this.#key = key;
     this.#subject = subject;
     this.#commands = commands;
     this.#limits = limits;
+    this.#copies = copies;
     this.#onTrim = onTrim;
   }
 
-  /** `settled` is called once. Returns how to stop caring about it. */
+  /** The frame is copied. `settled` is called once. Returns how to stop caring about it. */
   add(id: EntryId, frame: Uint8Array, settled: (error?: unknown) => void): () => void {
     if (this.#queue.length >= QUEUE_FRAMES_MAX) {
       settled(
@@ -70,7 +76,8 @@ export class Outbox {
       );
       return () => undefined;
     }
-    const item: Item = { id, frame, previous: this.#last, settle: settled };
+    const copy = this.#copies.copy(frame);
+    const item: Item = { id, frame: copy, previous: this.#last, settle: settled, sent: 0 };
     this.#last = id;
     this.#queue.push(item);
     this.#pump();
@@ -104,12 +111,15 @@ export class Outbox {
     const generation = this.#generation;
     const id = formatEntryId(item.id);
     const cap = ["MAXLEN", "~", `${this.#limits.streamFramesMax}`];
+    item.sent += 1;
     const previous = item.previous === undefined ? [] : ["p", formatEntryId(item.previous)];
     this.#commands.call(["XADD", this.#key, ...cap, id, ...previous, "f", item.frame]).then(
       () => {
         this.#attempt = 0;
         if (this.#leave(item)) this.#hold(item);
         item.settle();
+        // The server has all of it, and no other connection was given it.
+        if (item.sent === 1) this.#copies.giveBack(item.frame);
       },
       (error: unknown) => {
         const verdict = verdictOf(error);

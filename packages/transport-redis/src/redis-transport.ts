@@ -26,6 +26,7 @@ import {
   type EntryId,
 } from "./entry-id.ts";
 import { textOf, transportErrorOf, verdictOf } from "./errors.ts";
+import { FrameCopies } from "./frame-copies.ts";
 import { Keys, tagOfKey } from "./keys.ts";
 import { limitsOf, type Limits, type RedisTransportOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
@@ -82,6 +83,7 @@ class StreamTransport implements RedisTransport {
   readonly #commands: Supervisor;
   /** By hash tag; one for everything where keys need not share a slot. */
   readonly #readers: Map<string, Reader> = new Map();
+  readonly #copies: FrameCopies = new FrameCopies();
   readonly #outboxes: Map<string, Outbox> = new Map();
   readonly #services: Map<string, Serving> = new Map();
   readonly #queues: Set<DeliveryQueue> = new Set();
@@ -151,8 +153,7 @@ class StreamTransport implements RedisTransport {
     const { sequence, signal } = options;
     this.#check(subject, signal);
     this.#checkSize(frame);
-    const bytes = new Uint8Array(frame);
-    if (sequence === undefined) return this.#publishOnce(subject, bytes, signal);
+    if (sequence === undefined) return this.#publishOnce(subject, new Uint8Array(frame), signal);
     const id = entryIdOf(sequence);
     const outbox = this.#outboxOf(subject);
     return this.#call<void>(signal, (resolve, reject) => {
@@ -164,7 +165,7 @@ class StreamTransport implements RedisTransport {
           ),
         ),
       );
-      const leave = outbox.add(id, bytes, (error) => (error === undefined ? resolve() : reject(error)));
+      const leave = outbox.add(id, frame, (error) => (error === undefined ? resolve() : reject(error)));
       return () => {
         cancel();
         leave();
@@ -392,7 +393,14 @@ class StreamTransport implements RedisTransport {
     let outbox = this.#outboxes.get(subject);
     if (outbox === undefined) {
       const onTrim = (): void => undefined;
-      outbox = new Outbox(this.#keys.log(subject), subject, this.#commands, this.#limits, onTrim);
+      outbox = new Outbox(
+        this.#keys.log(subject),
+        subject,
+        this.#commands,
+        this.#limits,
+        this.#copies,
+        onTrim,
+      );
       this.#outboxes.set(subject, outbox);
     }
     return outbox;
