@@ -55,6 +55,13 @@ export const CORE: readonly FuzzTarget[] = [
     decode: HideSet.decode,
     encode: (set) => set.encode(),
     heapPerByte: 256,
+    grow: (bytes) => {
+      const set = new HideSet();
+      for (let item = 0; item * 26 < bytes; item++) {
+        set.hide("hide", `item ${item % 1000}`, String(item).padStart(16, "0"));
+      }
+      return set.encode();
+    },
   }),
   decoderTarget({
     name: "core-signal-sums",

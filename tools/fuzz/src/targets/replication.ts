@@ -71,6 +71,11 @@ export const REPLICATION: readonly FuzzTarget[] = [
     decode: decodeMembership,
     encode: encodeMembership,
     heapPerByte: 256,
+    grow: (bytes) => {
+      const count = Math.ceil(bytes / 12);
+      const regions = new Map(Array.from({ length: count }, (_, id) => [`region-${id}`, regionId(id)]));
+      return encodeMembership({ version: 1, regions, seed: new Uint8Array(16), shards: 1 });
+    },
   }),
   decoderTarget({
     name: "replication-snapshot-body",

@@ -116,6 +116,13 @@ export const SESSION: readonly FuzzTarget[] = [
     decode: (bytes) => SessionPolicy.decode(nobleHasher, bytes),
     encode: (policy) => policy.encode(),
     heapPerByte: 512,
+    grow: (bytes) => {
+      const signals = Array.from(
+        { length: Math.min(4096, Math.ceil(bytes / 8)) },
+        (_, at) => `sig${10_000 + at}`,
+      );
+      return new SessionPolicy(nobleHasher, { name: "long", version: 1, signals }).encode();
+    },
   }),
   decoderTarget({
     name: "session-carried",

@@ -1,4 +1,4 @@
-import { HASH_CONTEXTS, nobleHasher } from "@tidemark/core";
+import { HASH_CONTEXTS, logId, nobleHasher } from "@tidemark/core";
 import {
   Vector,
   decodeBatch,
@@ -54,6 +54,13 @@ export const WAL: readonly FuzzTarget[] = [
     decode: Vector.decode,
     encode: (vector) => vector.encode(),
     heapPerByte: 256,
+    grow: (bytes) => {
+      const digest = new Uint8Array(8);
+      const logs = Array.from({ length: Math.ceil(bytes / 18) }, (_, epoch) =>
+        logId(1, 0, epoch, "sessions"),
+      );
+      return Vector.of(logs.map((log) => ({ log, lsn: 1, digest }))).encode();
+    },
   }),
   decoderTarget({
     name: "wal-checkpoint",
