@@ -83,7 +83,9 @@ export function findViolations({
         found.push(`${where} imports ${target}: not in the table`);
       else if (!one.short.startsWith("apps/")) {
         if (target.startsWith("apps/")) found.push(`${where} imports an app`);
-        if (ADAPTER.test(target)) found.push(`${where} imports the adapter ${target}`);
+        // A private tool that exists to break brokers names them; its row in the table says which.
+        if (ADAPTER.test(target) && !one.short.startsWith("tools/"))
+          found.push(`${where} imports the adapter ${target}`);
       }
     };
     const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = one.manifest;

@@ -187,6 +187,12 @@ export class History {
     });
   }
 
+  /** A region has been opened in a process of its own: what it applies is not recorded. */
+  opened(region: { readonly name: string; readonly id: number; readonly life: number }): void {
+    const { name, id, life } = region;
+    this.#push({ type: "life", ...this.#moment(), region: name, id, life, observed: false });
+  }
+
   #seenBy(client: string): Seen {
     let seen = this.#seen.get(client);
     if (seen === undefined) this.#seen.set(client, (seen = { writes: new Set() }));
