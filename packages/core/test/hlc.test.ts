@@ -170,6 +170,22 @@ describe("scenario 26", () => {
   });
 });
 
+test("CORE-5 scenario 24: a stamp ten years ahead is ordered behind, and pulls no clock", () => {
+  const start = 1_790_000_000_000;
+  const poison = { wallMs: start + 315_360_000_000, counter: 0, clockId: 9 };
+  const clock = new HlcClock({ clockId: 1, now: () => start });
+  for (let index = 0; index < 10; index++) {
+    clock.receive(poison);
+    expect(clock.tick().wallMs).toBe(start);
+  }
+  // As far as it may be pulled it is.
+  const near = { wallMs: start + clock.driftMsMax, counter: 3, clockId: 9 };
+  clock.receive(near);
+  expect(compareHlc(clock.tick(), near)).toBeGreaterThan(0);
+  // What answers the poisoned stamp is ordered behind it by its own stamp, not by the clock.
+  expect(compareHlc(stepHlc(poison, 1), poison)).toBeGreaterThan(0);
+});
+
 test("CORE-5 scenario 27: 70,000 events in one frozen millisecond stay in order and carry once", () => {
   const clock = new HlcClock({ clockId: 1, now: () => 1_000 });
   let last = clock.tick();

@@ -36,6 +36,13 @@ test("TRN-4 scenario 39: keys rotate in mid-stream without a gap, and a stale ke
   b.replication.rotateKeys({ keys: [key(2)] });
   await cluster.timers.advance(1_200);
   expect(b.state.texts()).toContain("not seen");
+  // No downgrade: once nobody has the key, no frame needs to be signed with it, and none counts that is not signed.
+  const before = b.replication.health().poison.byReason.get("unsigned") ?? 0;
+  a.replication.rotateKeys({ keys: [] });
+  await cluster.write("a", "not signed");
+  await cluster.timers.advance(1_200);
+  expect(b.state.texts()).not.toContain("not signed");
+  expect(b.replication.health().poison.byReason.get("unsigned")).toBeGreaterThan(before);
 });
 
 test("TRN-4 turning a key on has three steps, health shows the middle ones, and no step loses a frame", async () => {

@@ -171,6 +171,22 @@ test("SES-5 retry by operationId in two regions while cut, of every kind: one ef
   expect(a.write("s", like, "op-0").type).toBe("duplicate");
 });
 
+test("SES-5 a hide retried in two regions while cut is one hide: an unhide that saw one copy lifts it for good (scenario 44)", () => {
+  const [a, b] = [new TestRegion(1), new TestRegion(2)];
+  started([a, b]);
+  for (const region of [a, b]) region.write("s", { kind: "hide", item: "x" }, "hide-x");
+  // Written where the other copy is not known.
+  a.write("s", { kind: "unhide", item: "x" }, "unhide-x");
+  settle([a, b]);
+  settle([a, b]);
+  for (const { fold } of [a, b]) expect(fold.user("ann").hidden()).toEqual([]);
+  // A copy that comes late, in whatever log, does not hide it again.
+  for (const bytes of b.records) a.append(bytes);
+  settle([a, b]);
+  for (const { fold } of [a, b]) expect(fold.user("ann").hidden()).toEqual([]);
+  expect(digests([a, b]).size).toBe(1);
+});
+
 test("SES-5 one operationId with other request bytes, found by replication: both fold and the conflict shows", () => {
   const [a, b] = [new TestRegion(1), new TestRegion(2)];
   started([a, b]);

@@ -1,11 +1,21 @@
 import type { ListedMutant, Mutant } from "./mutant.ts";
+import { BROKER_MUTANTS } from "./broker-mutants.ts";
+import { DELIVERY_MUTANTS } from "./delivery-mutants.ts";
 import { LOG_MUTANTS } from "./log-mutants.ts";
+import { SESSION_MUTANTS } from "./session-mutants.ts";
+import { VALUE_MUTANTS } from "./value-mutants.ts";
 
 /** Name of the environment variable that says which mutant the test loader plants. */
 export const MUTANT_VARIABLE = "TIDEMARK_MUTANT";
 
 /** Every mutant, by scenario. */
-export const MUTANTS: readonly ListedMutant[] = listed([...LOG_MUTANTS]);
+export const MUTANTS: readonly ListedMutant[] = listed([
+  ...LOG_MUTANTS,
+  ...DELIVERY_MUTANTS,
+  ...BROKER_MUTANTS,
+  ...SESSION_MUTANTS,
+  ...VALUE_MUTANTS,
+]);
 
 /**
  * The mutant the environment asks for, if it asks for one.
