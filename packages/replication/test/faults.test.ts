@@ -62,7 +62,8 @@ test("REP-2 scenario 13: duplicated, reordered and lost frames change nothing bu
     }
   }
   await cluster.timers.advance(60_000);
-  for (const name of ["a", "b", "c"]) expect(cluster.node(name).state.texts()).toEqual(expected.toSorted());
+  for (const name of ["a", "b", "c"])
+    expect(cluster.node(name).state.texts(), "seed 11").toEqual(expected.toSorted());
   const counts = ["a", "b", "c"].map((name) => cluster.node(name).replication.metrics());
   expect(counts.some(({ duplicatesHeld }) => duplicatesHeld > 0)).toBe(true);
   expect(counts.some(({ rangesAsked }) => rangesAsked > 0)).toBe(true);

@@ -27,7 +27,8 @@ export class RegionProcess {
     const node = ["--conditions=@tidemark/source", "--import", "tsx", PROGRAM, ...args];
     this.#child = spawn(process.execPath, node, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NODE_OPTIONS: "" },
+      // Not those of vitest, but those of a mutation check, if this is one.
+      env: { ...process.env, NODE_OPTIONS: process.env["TIDEMARK_PROCESS_OPTIONS"] ?? "" },
     });
     this.#child.stdout!.on("data", (part) => (this.#text += String(part)));
     this.#child.stderr!.on("data", (part) => (this.#errors += String(part)));

@@ -162,11 +162,13 @@ test("scenario 3: a torn run of fetched batches is a torn tail, though good batc
     file.write(bytes, 0);
     fs.crash();
     const again = await open(fs);
-    expect(again.recovery[0]?.corrupt).toBeUndefined();
+    expect(again.recovery[0]?.corrupt, `seed ${seed} of 40`).toBeUndefined();
     const held = own(again).durable.lsn;
-    expect(held).toBeGreaterThanOrEqual(2);
+    expect(held, `seed ${seed} of 40`).toBeGreaterThanOrEqual(2);
     if (held < 8) await own(again).appendVerbatim(await origin.log.readBatches(held + 1, 8, 1 << 20));
-    expect(await own(again).readBatches(1, 8, 1 << 20)).toEqual(await origin.log.readBatches(1, 8, 1 << 20));
+    expect(await own(again).readBatches(1, 8, 1 << 20), `seed ${seed} of 40`).toEqual(
+      await origin.log.readBatches(1, 8, 1 << 20),
+    );
   }
 });
 
@@ -288,8 +290,8 @@ test("scenario 9: a crash around rotation neither loses nor doubles a segment", 
     }
     fs.crash();
     const again = await open(fs, { segmentBytes: 1024 });
-    expect(await bodies(own(again))).toEqual(acked);
-    expect(again.recovery[0]).toMatchObject({ resumable: true });
+    expect(await bodies(own(again)), `seed ${seed} of 60`).toEqual(acked);
+    expect(again.recovery[0], `seed ${seed} of 60`).toMatchObject({ resumable: true });
     expect(await own(again).append(2, body("on"))).toBe(acked.length + 1);
   }
 });

@@ -8,6 +8,9 @@ import { VALUE_MUTANTS } from "./value-mutants.ts";
 /** Name of the environment variable that says which mutant the test loader plants. */
 export const MUTANT_VARIABLE = "TIDEMARK_MUTANT";
 
+/** Name of the environment variable with options for Node that plant it into processes which tests start. */
+export const PROCESS_OPTIONS_VARIABLE = "TIDEMARK_PROCESS_OPTIONS";
+
 /** Every mutant, by scenario. */
 export const MUTANTS: readonly ListedMutant[] = listed([
   ...LOG_MUTANTS,

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import type { NamedTest } from "./mutant.ts";
-import { MUTANT_VARIABLE } from "./mutants.ts";
+import { pathToFileURL } from "node:url";
+import type { ListedMutant, NamedTest } from "./mutant.ts";
+import { MUTANT_VARIABLE, PROCESS_OPTIONS_VARIABLE } from "./mutants.ts";
 import { ROOT } from "./plant.ts";
 
 /** What became of one test. */
@@ -29,7 +30,7 @@ export interface TestRun {
 /** How a run is made. */
 export interface TestRunOptions {
   /** The mutant that is planted; none for a run over the sources as they are. */
-  readonly mutant?: string;
+  readonly mutant?: ListedMutant;
   readonly limitMs: number;
   /** Stop at the first failure. @defaultValue false */
   readonly bail?: boolean;
@@ -81,7 +82,7 @@ function vitest(
       stdio: ["ignore", "pipe", "pipe"],
       // A group of its own, so that what it started ends with it.
       detached: true,
-      env: { ...process.env, [MUTANT_VARIABLE]: options.mutant ?? "" },
+      env: { ...process.env, ...environmentOf(options.mutant) },
     });
     let output = "";
     let hung = false;
@@ -107,6 +108,19 @@ function vitest(
       resolve({ output, hung });
     });
   });
+}
+
+/** What tells vitest, and Node in processes that tests start, which mutant to plant. */
+function environmentOf(mutant: ListedMutant | undefined): NodeJS.ProcessEnv {
+  if (mutant === undefined) return { [MUTANT_VARIABLE]: "" };
+  const edits = mutant.edits.map(({ file, pattern, replacement }) => {
+    return { url: pathToFileURL(join(ROOT, file)).href, pattern, replacement };
+  });
+  return {
+    [MUTANT_VARIABLE]: mutant.id,
+    [PROCESS_OPTIONS_VARIABLE]: `--import=${new URL("plant-in-processes.mjs", import.meta.url).href}`,
+    TIDEMARK_EDITS: JSON.stringify(edits),
+  };
 }
 
 /** What vitest's JSON report holds, as far as it is read here. */

@@ -23,7 +23,7 @@ export async function tryMutant(mutant: ListedMutant): Promise<Verdict> {
   let reason: Verdict["reason"] = "survived";
   for (const file of new Set(mutant.tests.map((test) => test.file))) {
     const tests = mutant.tests.filter((test) => test.file === file);
-    const run = await runTests(tests, { mutant: mutant.id, limitMs: LIMIT_MS, bail: true });
+    const run = await runTests(tests, { mutant, limitMs: LIMIT_MS, bail: true });
     ms += run.ms;
     output += run.output;
     for (const test of tests) {
