@@ -20,6 +20,7 @@ const STEPS = [
   ["unused code", () => exec(tool("knip"))],
   ["requirements", async () => (await node("requirements.mjs", "--quiet")).trim().split("\n").at(-1)],
   ["error catalogue", () => node("errors.mjs")],
+  ["table of scenarios", () => node("testing.mjs")],
   ["tarballs", tarballs],
   ["publint", () => overTarballs((one) => exec(tool("publint"), "run", one.tarball, "--strict"))],
   ["types of tarballs", () => overTarballs(attw)],

@@ -43,8 +43,8 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "packages/transport-nats/src/lane.ts",
-        pattern: "    if (tail.mark !== undefined) {\n      const order",
-        replacement: "    if (tail.mark !== undefined && parts.length === 0) {\n      const order",
+        pattern: "    if (mark === undefined) return 0;\n",
+        replacement: "    if (mark === undefined || parts.length > 0) return 0;\n",
       },
     ],
     tests: [

@@ -179,13 +179,14 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
       {
         file: SHIP_WINDOW,
         pattern: "    follower.acked = Math.min(lsn, this.durable);\n",
-        replacement:
-          "    follower.acked = Math.min(lsn, this.durable);\n    if (follower.acked < this.durable) this.shipped = 0;\n",
+        replacement: `    follower.acked = Math.min(lsn, this.durable);
+    if (follower.acked < this.durable) this.shipped = this.#sent = 0;
+`,
       },
       {
         file: SHIP_WINDOW,
-        pattern: "    this.#skipHeldByAll();\n    if (this.shipped >=",
-        replacement: "    if (this.shipped >=",
+        pattern: "    this.#skipHeldByAll();\n    if (this.#sent >=",
+        replacement: "    if (this.#sent >=",
       },
     ],
     tests: [{ ...COST, name: "differences cost bytes in proportion, not the log again" }],

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { heldRequirements, numbersIn } from "../../../scripts/lib/requirements.mjs";
 import { evidenceIn, median } from "../src/evidence.ts";
 import { MUTANTS, wantedMutant } from "../src/mutants.ts";
 import { obstacles, plant, ROOT } from "../src/plant.ts";
@@ -21,6 +22,18 @@ describe.each(MUTANTS.map((mutant) => [mutant.id, mutant.name, mutant] as const)
     });
   },
 );
+
+test("every scenario has a mutant, and a test that names the scenario kills it", () => {
+  const scenarios = heldRequirements().flatMap(({ id }) => /^scenario (\d+)$/.exec(id)?.[1] ?? []);
+  expect(scenarios).toHaveLength(51);
+  expect(scenarios.filter((number) => !MUTANTS.some(({ scenario }) => scenario === Number(number)))).toEqual(
+    [],
+  );
+  expect(MUTANTS.filter(({ scenario }) => !scenarios.includes(String(scenario)))).toEqual([]);
+  for (const { scenario, tests } of MUTANTS)
+    for (const { file } of tests)
+      expect([...numbersIn(readFileSync(join(ROOT, file), "utf8"))], file).toContain(`scenario ${scenario}`);
+});
 
 test("no two mutants have one name", () => {
   const names = MUTANTS.map(({ name }) => name);
