@@ -55,6 +55,7 @@ async function fuzz(): Promise<number> {
     if (whole) turn += 1;
     else under.splice(turn % under.length, 1);
   }
+  for (const target of targets) await target.close?.();
   for (const { target, tried, kept, shapes } of under) {
     const numbers = [tried, kept, shapes].map((each) => each.toLocaleString("en").padStart(12));
     process.stdout.write(`${target.name.padEnd(28)}${numbers.join("")}\n`);

@@ -8,6 +8,8 @@ export interface FuzzTarget {
   readonly seeds: () => readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
   /** Takes one input. Throws only if a promise is broken. */
   readonly run: (input: Uint8Array) => void | Promise<void>;
+  /** Takes away what running has made outside of memory. */
+  readonly close?: () => Promise<void>;
   /** Changes an input in its own language, before or instead of its bytes. */
   readonly mutate?: (input: Uint8Array, random: Random) => Uint8Array;
   /** An input of about this many bytes, for measuring that the work grows with the input and no faster. */

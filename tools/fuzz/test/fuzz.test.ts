@@ -15,6 +15,7 @@ for (const target of TARGETS) {
     await fuzzing.begin(keptOf(target.name));
     const inputs = fuzzing.tried + (/^(cli|wal-directory)/.test(target.name) ? INPUTS_ON_DISK : INPUTS);
     await fuzzing.go(() => fuzzing.tried >= inputs);
+    await target.close?.();
   });
 }
 

@@ -60,6 +60,7 @@ export const CLI: readonly FuzzTarget[] = [
     name: "cli-arguments",
     seeds: () => COMMANDS.map((words) => bytesOf(words.join(SEPARATOR))),
     bytesMax: 512,
+    close: leave,
     mutate: mutateWords,
     run: async (input) => {
       const words = new TextDecoder().decode(input).split(SEPARATOR);
@@ -72,6 +73,7 @@ export const CLI: readonly FuzzTarget[] = [
   },
   {
     name: "cli-directory",
+    close: leave,
     // The first byte names a file, the second what looks at it, the rest is its content.
     seeds: async () => {
       const { files } = await placeOf();
@@ -132,11 +134,16 @@ interface Place {
 
 let made: Promise<Place> | undefined;
 
-/** A folder with one region in it, which goes with the process. */
+async function leave(): Promise<void> {
+  const place = await made;
+  made = undefined;
+  if (place !== undefined) rmSync(place.dir, { recursive: true, force: true });
+}
+
+/** A folder with one region in it. */
 function placeOf(): Promise<Place> {
   made ??= (async () => {
     const dir = mkdtempSync(join(tmpdir(), "tidemark-fuzz-"));
-    process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
     const region = await openRegion({ dir: join(dir, "d") });
     const session = await region.sessions.start({ id: "the-session", user: "the-user", agent: "scout" });
     await session.hide("the-item");
