@@ -1,7 +1,6 @@
 import type { Effect, Evidence } from "./evidence.ts";
 import { positionOf } from "./evidence.ts";
-import type { HistoryPosition, WriteEvent } from "./history-events.ts";
-import { happened } from "./history-events.ts";
+import { effectNameOf, type HistoryPosition } from "./history-events.ts";
 import { sourceOf, sourcesOf } from "./history.ts";
 import { Knowledge } from "./knowledge.ts";
 import { Violation } from "./violation.ts";
@@ -22,12 +21,14 @@ export function* checkErased(evidence: Evidence): Generator<Violation> {
   const erasures = erasuresOf(evidence);
   if (erasures.length === 0) return;
   const knowledge = new Knowledge(evidence);
-  const after = new Set<WriteEvent>();
+  const after = new Set<string>();
+  const before = new Set<string>();
   for (const event of evidence.events) {
     knowledge.step(event);
     if (event.type === "write") {
       const erasure = erasures.find(({ user }) => user === event.user);
-      if (erasure !== undefined && knowledge.knows(event.region, erasure.position) === true) after.add(event);
+      const known = erasure !== undefined && knowledge.knows(event.region, erasure.position) === true;
+      (known ? after : before).add(effectNameOf(event));
     }
     if (event.type !== "state") continue;
     for (const { user, position, gone } of erasures) {
@@ -40,13 +41,15 @@ export function* checkErased(evidence: Evidence): Generator<Violation> {
         });
     }
   }
-  yield* checkFinals(evidence, erasures, after);
+  // A retry of what was written before is under the old key.
+  const kept = [...after].filter((name) => !before.has(name));
+  yield* checkFinals(evidence, erasures, kept);
 }
 
 function* checkFinals(
-  { finals, writes, purged }: Evidence,
+  { finals, effects, purged }: Evidence,
   erasures: readonly Erasure[],
-  after: ReadonlySet<WriteEvent>,
+  kept: readonly string[],
 ): Generator<Violation> {
   for (const { region, sessions } of finals) {
     const shown = new Set(Object.entries(sessions).flatMap(([id, session]) => sourcesOf(id, session)));
@@ -54,12 +57,12 @@ function* checkFinals(
       for (const source of gone)
         if (shown.has(source))
           yield new Violation("E", `${region} shows in the end what was erased of ${user}`, { source });
-    for (const write of writes) {
-      const source = sourceOf(write);
-      const kept = write.operation === "annotate" && happened(write) && after.has(write);
-      if (kept && source !== undefined && !shown.has(source) && !purged.has(write.session ?? ""))
-        yield new Violation("A", `${region} lost what was written for ${write.user} after the erasure`, {
-          write,
+    for (const name of kept) {
+      const { first, certain = false } = effects.get(name) ?? {};
+      const source = first?.operation === "annotate" && certain ? sourceOf(first) : undefined;
+      if (source !== undefined && !shown.has(source) && !purged.has(first?.session ?? ""))
+        yield new Violation("A", `${region} lost what was written for ${first?.user} after the erasure`, {
+          write: first,
         });
     }
   }

@@ -1,11 +1,17 @@
 import { type Evidence, placeOf } from "./evidence.ts";
 import type { HistoryEvent, HistoryPosition } from "./history-events.ts";
 
-interface KnownOf {
-  /** Positions applied. */
-  readonly applied: Set<string>;
-  /** How far it is known to have applied each log. */
+/** Positions that were applied, and how far each log was. */
+interface Applied {
+  readonly places: Set<string>;
   readonly reach: Map<string, number>;
+}
+
+interface KnownOf {
+  /** Since its disk was replaced, if it ever was. */
+  now: Applied;
+  /** In all its lives: what it once acknowledged has counted. */
+  readonly ever: Applied;
   observed: boolean;
   life: number;
 }
@@ -28,26 +34,20 @@ export class Knowledge {
       const known = this.#of(event.region);
       known.observed = event.observed;
       known.life = event.life;
-      if (event.forgets === true) {
-        known.applied.clear();
-        known.reach.clear();
-      }
-      raise(known.reach, event.vector ?? {});
+      if (event.forgets === true) known.now = nothing();
+      raise(known, event.vector ?? {});
     } else if (event.type === "applied") {
-      const { applied, reach } = this.#of(event.region);
-      applied.add(placeOf(event));
-      raise(reach, { [event.log]: event.lsn });
-    } else if (event.type === "certificate") raise(this.#of(event.region).reach, event.vector);
+      const known = this.#of(event.region);
+      for (const { places } of [known.now, known.ever]) places.add(placeOf(event));
+      raise(known, { [event.log]: event.lsn });
+    } else if (event.type === "certificate") raise(this.#of(event.region), event.vector);
   }
 
   /** Whether a region has applied the operation at a position; `undefined` where nobody observed what it applies. */
   knows(region: string, position: HistoryPosition): boolean | undefined {
     const known = this.#regions.get(region);
     if (known?.observed !== true) return undefined;
-    if (known.applied.has(placeOf(position))) return true;
-    // Its state may have come from another region: a log is applied without holes.
-    const stored = this.#evidence.ops.get(placeOf(position)) ?? [];
-    return stored.some(({ places }) => [...places].some(([log, lsn]) => (known.reach.get(log) ?? 0) >= lsn));
+    return this.#isIn(known.now, position);
   }
 
   /** Whether everybody may have applied it, by one of the lists of members. */
@@ -59,19 +59,33 @@ export class Knowledge {
   #mayKnow(region: string, position: HistoryPosition): boolean {
     const known = this.#regions.get(region);
     if (known === undefined) return false;
-    return this.#evidence.replaced.has(`${region} ${known.life}`) || this.knows(region, position) !== false;
+    if (!known.observed || this.#evidence.replaced.has(`${region} ${known.life}`)) return true;
+    return this.#isIn(known.ever, position);
+  }
+
+  #isIn({ places, reach }: Applied, position: HistoryPosition): boolean {
+    const place = placeOf(position);
+    if (places.has(place)) return true;
+    // Its state may have come from another region: a log is applied without holes.
+    const stored = this.#evidence.ops.get(place) ?? [];
+    return stored.some((one) => [...one.places].some(([log, lsn]) => (reach.get(log) ?? 0) >= lsn));
   }
 
   #of(region: string): KnownOf {
     let known = this.#regions.get(region);
     if (known === undefined) {
-      known = { applied: new Set(), reach: new Map(), observed: false, life: 0 };
+      known = { now: nothing(), ever: nothing(), observed: false, life: 0 };
       this.#regions.set(region, known);
     }
     return known;
   }
 }
 
-function raise(reach: Map<string, number>, vector: Readonly<Record<string, number>>): void {
-  for (const [log, lsn] of Object.entries(vector)) reach.set(log, Math.max(lsn, reach.get(log) ?? 0));
+function nothing(): Applied {
+  return { places: new Set(), reach: new Map() };
+}
+
+function raise({ now, ever }: KnownOf, vector: Readonly<Record<string, number>>): void {
+  for (const { reach } of [now, ever])
+    for (const [log, lsn] of Object.entries(vector)) reach.set(log, Math.max(lsn, reach.get(log) ?? 0));
 }
