@@ -1,4 +1,5 @@
-import type { WalFile, WalFs } from "@tidemark/wal";
+import { WalError } from "@tidemark/wal";
+import type { WalErrorCode, WalFile, WalFs } from "@tidemark/wal";
 
 const FILE = "clock";
 const BYTES = 64;
@@ -26,17 +27,35 @@ export class ClockFile {
     return new ClockFile(file, bytes === undefined ? 0 : parse(bytes));
   }
 
-  /** Makes a new bound durable before it returns: no stamp above the old one has been issued yet. */
+  /**
+   * Makes a new bound durable before it returns: no stamp above the old one has been issued yet.
+   *
+   * @throws WalError `WAL_WRITE_FAILED`, `WAL_NO_SPACE`, `WAL_SYNC_FAILED`: what needed the stamp was not written.
+   */
   persist(boundMs: number): void {
     // One sector, so that a crash leaves the old bound or the new one.
     const bytes = new TextEncoder().encode(`${boundMs} ${boundMs}`.padEnd(BYTES - 1).concat("\n"));
-    if (this.#file.write(bytes, 0) !== bytes.length)
-      throw new Error("Cannot write the clock file: the disk took only a part");
-    this.#file.syncNow();
+    const written = onDisk("WAL_WRITE_FAILED", () => this.#file.write(bytes, 0));
+    if (written !== bytes.length)
+      throw new WalError("WAL_WRITE_FAILED", "Cannot write the clock file: the disk took only a part");
+    onDisk("WAL_SYNC_FAILED", () => this.#file.syncNow());
   }
 
   async close(): Promise<void> {
     await this.#file.close();
+  }
+}
+
+/** Gives what a disk says the code that writers of a region know. */
+function onDisk<Value>(code: WalErrorCode, call: () => Value): Value {
+  try {
+    return call();
+  } catch (error) {
+    const said = error instanceof Error && "code" in error ? error.code : undefined;
+    const full = said === "ENOSPC" || said === "EDQUOT";
+    throw new WalError(full ? "WAL_NO_SPACE" : code, `Cannot write the clock file: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -266,6 +266,26 @@ test("RGN-3 a close lets writes under way finish, refuses those that come, and i
   expect(again.sessions.get(session.id)!.state().hints.get("mood")).toBe("calm");
 });
 
+test("CORE-5 a write for which the bound of the clock cannot be kept rejects with the code of the disk, and the next one passes", async () => {
+  await using cluster = await Cluster.of("us-east");
+  const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
+  const disk = cluster.disk("us-east");
+  const failing = [
+    ["WAL_SYNC_FAILED", () => disk.failSync({ path: "data/clock" })],
+    ["WAL_WRITE_FAILED", () => disk.failWrite({ path: "data/clock" })],
+    ["WAL_NO_SPACE", () => disk.failWrite({ path: "data/clock", code: "ENOSPC" })],
+    ["WAL_WRITE_FAILED", () => disk.failWrite({ path: "data/clock", bytes: 7 })],
+  ] as const;
+  for (const [at, [code, fail]] of failing.entries()) {
+    // Above the bound: a new one is needed.
+    cluster.skewMs.set("us-east", (at + 1) * 60_000);
+    fail();
+    await expect(session.annotate(`lost ${at}`)).rejects.toMatchObject({ name: "WalError", code });
+    expect((await session.annotate(`kept ${at}`)).outcome).toBe("applied");
+  }
+  expect(session.state().annotations.map(({ text }) => text)).toEqual([0, 1, 2, 3].map((at) => `kept ${at}`));
+});
+
 test("RGN-3 a close that cannot write its checkpoint still releases log and clock", async () => {
   await using cluster = await Cluster.of("us-east");
   await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
