@@ -57,7 +57,7 @@ test("scenario 22: links cut one way, and flapping every 50 ms: all converges af
 
 test("scenario 23: three parts, hides and unhides in each: hidden wherever the hide is known, and everywhere in the end", () =>
   play({
-    seeds: seeds(3),
+    seeds: seeds(6),
     workload: { turns: 60, mix: { hide: 20, unhide: 14, read: 25, signal: 10 } },
     faults: async (world) => {
       for (let turn = 0; turn < 3; turn++) {

@@ -19,7 +19,14 @@ export interface Scenario {
 
 /** Plays a scenario under each of its seeds: every invariant holds, all the way and in the end. */
 export async function play(scenario: Scenario): Promise<void> {
-  for (const seed of scenario.seeds) await playOne(scenario, seed);
+  for (const [index, seed] of scenario.seeds.entries()) {
+    try {
+      await playOne(scenario, seed);
+    } catch (error) {
+      (error as Error).message += ` (seed ${seed}, after ${index + 1} seeds)`;
+      throw error;
+    }
+  }
 }
 
 async function playOne(scenario: Scenario, seed: number): Promise<void> {
@@ -43,9 +50,6 @@ async function playOne(scenario: Scenario, seed: number): Promise<void> {
       ({ message, evidence }) => `${message} ${JSON.stringify(evidence)?.slice(0, 2_000)}`,
     );
     expect(shown, `seed ${seed}`).toEqual([]);
-  } catch (error) {
-    (error as Error).message += ` (seed ${seed})`;
-    throw error;
   } finally {
     stop();
     world.end();

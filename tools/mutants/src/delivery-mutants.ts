@@ -13,6 +13,14 @@ const EXCHANGE = "packages/replication/src/exchange.ts";
 const FRAME = "packages/replication/src/frame.ts";
 const SHIP_WINDOW = "packages/replication/src/ship-window.ts";
 const EPOCH_DECISION = "packages/replication/src/epoch-decision.ts";
+const SIMULATED_NETWORK = {
+  project: "simulator",
+  file: "packages/simulator/test/network-scenarios.test.ts",
+};
+const SIMULATED_BROKER = {
+  project: "simulator",
+  file: "packages/simulator/test/broker-scenarios.test.ts",
+};
 
 /** Scenarios in which frames, members and disks misbehave and logs must still become the same everywhere. */
 export const DELIVERY_MUTANTS: readonly Mutant[] = [
@@ -42,7 +50,10 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replacement: "if (batch.firstLsn <= applied) {",
       },
     ],
-    tests: [{ ...FAULTS, name: "REP-2 scenario 13: duplicated, reordered and lost frames change nothing" }],
+    tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 13: every frame doubled, overtaken or late" },
+      { ...FAULTS, name: "REP-2 scenario 13: duplicated, reordered and lost frames change nothing" },
+    ],
   },
   {
     scenario: 14,
@@ -96,7 +107,13 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replacement: "return to < from || from > 0 ? undefined : { from, to };",
       },
     ],
-    tests: [{ ...FAULTS, name: "REP-2 scenario 19: a broker trims what a follower has not read" }],
+    tests: [
+      {
+        ...SIMULATED_BROKER,
+        name: "scenario 19: the broker trims what a follower that is away has not read",
+      },
+      { ...FAULTS, name: "REP-2 scenario 19: a broker trims what a follower has not read" },
+    ],
   },
   {
     scenario: 22,
@@ -109,7 +126,10 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
           "      if (this.#underWay.get(region)?.abort === abort) this.#underWay.delete(region);\n      this.#options.timers.setTimer(20, () => this.#with(region));\n",
       },
     ],
-    tests: [{ ...FAULTS, name: "REP-4 scenario 22: a one-way partition that flaps every 50 ms converges" }],
+    tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 22: links cut one way, and flapping every 50 ms" },
+      { ...FAULTS, name: "REP-4 scenario 22: a one-way partition that flaps every 50 ms converges" },
+    ],
   },
   {
     scenario: 22,
@@ -126,7 +146,10 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replacement: "",
       },
     ],
-    tests: [{ ...FAULTS, name: "REP-4 scenario 22: a one-way partition that flaps every 50 ms converges" }],
+    tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 22: links cut one way, and flapping every 50 ms" },
+      { ...FAULTS, name: "REP-4 scenario 22: a one-way partition that flaps every 50 ms converges" },
+    ],
   },
   {
     scenario: 31,
@@ -201,7 +224,10 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replacement: "    this.#behind.add(key);\n  }",
       },
     ],
-    tests: [{ ...COST, name: "REP-11 scenario 34: reconciling while both sides write and one of them dies" }],
+    tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 34: regions reconcile while both sides write, and one dies" },
+      { ...COST, name: "REP-11 scenario 34: reconciling while both sides write and one of them dies" },
+    ],
   },
   {
     scenario: 38,
@@ -305,7 +331,13 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replacement: "",
       },
     ],
-    tests: [{ ...FAULTS, name: "REP-3 scenario 42: the transport is switched in mid-stream" }],
+    tests: [
+      {
+        ...SIMULATED_BROKER,
+        name: "scenario 42: the transport is switched in mid-stream, one region after the other",
+      },
+      { ...FAULTS, name: "REP-3 scenario 42: the transport is switched in mid-stream" },
+    ],
   },
   {
     scenario: 43,

@@ -20,6 +20,14 @@ const OP_PLACING = "packages/session/src/op-placing.ts";
 const LANE = "packages/session/src/lane.ts";
 const HLC_CLOCK = "packages/core/src/hlc-clock.ts";
 const TOKENS = "packages/region/src/tokens.ts";
+const SIMULATED_NETWORK = {
+  project: "simulator",
+  file: "packages/simulator/test/network-scenarios.test.ts",
+};
+const SIMULATED_MACHINE = {
+  project: "simulator",
+  file: "packages/simulator/test/machine-scenarios.test.ts",
+};
 
 /** Scenarios about what a session shows: operations folded once, hides that hold, roaming, erasing, closing. */
 export const SESSION_MUTANTS: readonly Mutant[] = [
@@ -87,6 +95,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
       },
     ],
     tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 23: three parts, hides and unhides in each" },
       { ...SCENARIOS, name: "SES-9 hide in A, like in B, unhide in C that has not seen the hide" },
       { ...HIDES, name: "scenario 23: hide in A, like in B, unhide in C that has not seen the hide" },
     ],
@@ -113,6 +122,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
       },
     ],
     tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 23: three parts, hides and unhides in each" },
       { ...SCENARIOS, name: "SES-9 hide in A, like in B, unhide in C that has not seen the hide" },
       { ...HIDES, name: "scenario 23: hide in A, like in B, unhide in C that has not seen the hide" },
     ],
@@ -143,6 +153,10 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
       },
     ],
     tests: [
+      {
+        ...SIMULATED_MACHINE,
+        name: "scenario 24: hides and unhides stamped ten years ahead poison no clock",
+      },
       {
         project: "core",
         file: "packages/core/test/hlc.test.ts",
@@ -229,6 +243,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
       },
     ],
     tests: [
+      { ...SIMULATED_NETWORK, name: "scenario 29: roaming there and back while cut, writing in each" },
       { ...SCENARIOS, name: "SES-1 roam A, B, A, writing in each while partitioned: no fork" },
       { ...ROAMING, name: "scenario 29: roaming there and back while cut reads what was written" },
     ],
