@@ -7,6 +7,9 @@ export interface IdempotencyStoreOptions {
 }
 
 const NONE = 0xffff_ffff;
+/** Entries that there is room for at first, and how many times as many each time they are not enough. */
+const FIRST_ENTRIES = 1_024;
+const GROWTH = 16;
 /** Words of an entry: the key's four, its number, and the links. They lie together, because reading one touches all. */
 const ENTRY_WORDS = 7;
 const VALUE = 4;
@@ -20,7 +23,8 @@ const OLDER = 6;
  *
  * Only a cache in front of what is durable: losing every entry changes nothing but speed. Keys are hashes already, so
  * their first word is the hash; linear probing over at most half-full slots, deletion by moving back. A slot also has
- * bits of the key's second word, so that a key that is not held is nearly always told by its slot alone.
+ * bits of the key's second word, so that a key that is not held is nearly always told by its slot alone. The arrays grow
+ * in few large steps: a shard that is hardly used has small ones.
  *
  * @example
  * ```ts
@@ -35,12 +39,14 @@ const OLDER = 6;
  */
 export class IdempotencyStore {
   readonly entriesMax: number;
-  readonly #entries: Uint32Array;
+  #entries: Uint32Array = new Uint32Array(0);
   /** Entry + 1 in the low bits, bits of the key above; 0 is empty. */
-  readonly #slots: Uint32Array;
-  readonly #mask: number;
-  /** The bits of a slot that hold an entry. */
-  readonly #entryMask: number;
+  #slots: Uint32Array = new Uint32Array(0);
+  #mask: number = 0;
+  /** The bits of a slot that hold an entry: half as many entries as slots at most, so their numbers from 1 fit. */
+  #entryMask: number = 0;
+  /** Entries that the arrays have room for. */
+  #room: number = 0;
   #count: number = 0;
   #newest: number = NONE;
   #oldest: number = NONE;
@@ -50,13 +56,7 @@ export class IdempotencyStore {
     guardUpTo(entriesMax, "entriesMax", 0x1fff_ffff);
     if (entriesMax < 1) throw new RangeError("entriesMax must be at least 1");
     this.entriesMax = entriesMax;
-    let slots = 2;
-    while (slots < entriesMax * 2) slots *= 2;
-    this.#mask = slots - 1;
-    this.#slots = new Uint32Array(slots);
-    // Half as many entries as slots at most, so their numbers from 1 have as many bits.
-    this.#entryMask = slots - 1;
-    this.#entries = new Uint32Array(entriesMax * ENTRY_WORDS);
+    this.#grow(Math.min(entriesMax, FIRST_ENTRIES));
   }
 
   /** Entries held. */
@@ -81,13 +81,15 @@ export class IdempotencyStore {
   set(key: Uint8Array, value: number, offset: number = 0): void {
     const a = word(key, offset);
     const b = word(key, offset + 4);
-    const entries = this.#entries;
     let at = this.#find(key, offset, a, b);
     if (at !== NONE) {
-      entries[at + VALUE] = value;
+      this.#entries[at + VALUE] = value;
       this.#use(at);
       return;
     }
+    if (this.#count === this.#room && this.#room < this.entriesMax)
+      this.#grow(Math.min(this.entriesMax, this.#room * GROWTH));
+    const entries = this.#entries;
     if (this.#count < this.entriesMax) {
       at = this.#count++ * ENTRY_WORDS;
     } else {
@@ -101,10 +103,7 @@ export class IdempotencyStore {
     entries[at + 3] = word(key, offset + 12);
     entries[at + VALUE] = value;
     this.#link(at);
-    const mask = this.#mask;
-    let slot = a & mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = (b & ~this.#entryMask) | (at / ENTRY_WORDS + 1);
+    this.#addSlot(at, a, b);
   }
 
   /** Forgets everything. */
@@ -159,6 +158,28 @@ export class IdempotencyStore {
     else entries[newer + OLDER] = older;
     if (older === NONE) this.#oldest = newer;
     else entries[older + NEWER] = newer;
+  }
+
+  #addSlot(at: number, a: number, b: number): void {
+    const mask = this.#mask;
+    let slot = a & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = (b & ~this.#entryMask) | (at / ENTRY_WORDS + 1);
+  }
+
+  /** Makes room for so many entries; those that are held keep their places. */
+  #grow(room: number): void {
+    let slots = 2;
+    while (slots < room * 2) slots *= 2;
+    this.#room = room;
+    this.#slots = new Uint32Array(slots);
+    this.#mask = slots - 1;
+    this.#entryMask = slots - 1;
+    const entries = new Uint32Array(room * ENTRY_WORDS);
+    entries.set(this.#entries);
+    this.#entries = entries;
+    for (let at = 0; at < this.#count * ENTRY_WORDS; at += ENTRY_WORDS)
+      this.#addSlot(at, entries[at] as number, entries[at + 1] as number);
   }
 
   /** Moves later entries of the run back, so that no tombstone is left. */

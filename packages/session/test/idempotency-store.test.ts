@@ -52,17 +52,39 @@ test("SES-4 the store is a bounded LRU: it agrees with a Map in the order of use
   );
 });
 
-test("SES-4 100,000 entries by default take at most 45 bytes each", () => {
+test("SES-4 100,000 entries by default take at most 45 bytes each, and an empty store hardly any", () => {
   const store = new IdempotencyStore();
   expect(store.entriesMax).toBe(100_000);
+  expect(store.byteLength).toBeLessThan(64 * 1024);
+  const keys = spreadKeys(100_000);
+  for (const [value, key] of keys.entries()) store.set(key, value);
   expect(store.byteLength / store.entriesMax).toBeLessThanOrEqual(45);
+  // It has grown on the way: every key is still found, and the oldest makes room.
+  expect(keys.every((key, value) => store.get(key) === value)).toBe(true);
+  store.set(new Uint8Array(16).fill(0xab), 7);
+  expect(store.get(keys[0]!)).toBeUndefined();
+  expect(store.size).toBe(100_000);
 });
 
 test("SES-4 every size takes at most 45 bytes an entry", () => {
   for (const entriesMax of [1000, 32_768, 32_769, 100_000]) {
-    expect(new IdempotencyStore({ entriesMax }).byteLength / entriesMax).toBeLessThanOrEqual(45);
+    const store = new IdempotencyStore({ entriesMax });
+    for (const key of spreadKeys(entriesMax)) store.set(key, 1);
+    expect(store.byteLength / entriesMax).toBeLessThanOrEqual(45);
   }
 });
+
+/** That many keys that are spread as hashes are. */
+function spreadKeys(count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, index) => {
+    const key = new Uint8Array(16);
+    const view = new DataView(key.buffer);
+    view.setUint32(0, Math.imul(index + 1, 0x9e37_79b1), true);
+    view.setUint32(4, Math.imul(index + 1, 0x85eb_ca6b), true);
+    view.setUint32(8, index, true);
+    return key;
+  });
+}
 
 test("a cleared store is empty, and a size below one is a RangeError", () => {
   const store = new IdempotencyStore({ entriesMax: 2 });
