@@ -1,5 +1,5 @@
 import { TidemarkError } from "@tidemark/core";
-import type { Region, Session, WriteOptions, WriteResult } from "@tidemark/region";
+import type { Region, Session, SessionsOptions, WriteOptions, WriteResult } from "@tidemark/region";
 import type { RoamEvent, WriteEvent } from "./history-events.ts";
 import { failureOf, outcomeOf, shownSession } from "./history.ts";
 import type { Machine } from "./machine.ts";
@@ -31,6 +31,8 @@ interface Token {
 }
 
 const ROAM_TIMEOUT_MS = 2_000;
+/** How often a token is taken without need. */
+const CALLS_A_TOKEN = 4;
 
 /**
  * The device of one user: it talks to one region at a time, and what it calls and sees is in the history. It is outside of
@@ -42,6 +44,7 @@ export class Client {
   readonly #world: World;
   #region: string;
   #token: Token | undefined;
+  #calls = 0;
 
   constructor(
     world: World,
@@ -63,14 +66,9 @@ export class Client {
     return this.#open !== undefined;
   }
 
-  /** The session there, if anything of it is known. */
-  session(id: string): Session | undefined {
-    return this.#open?.region.sessions.get(id);
-  }
-
   /** Sessions of its user that are known there. */
-  sessions(): string[] {
-    return this.#open?.region.users.get(this.user).sessions() ?? [];
+  sessions(options?: SessionsOptions): string[] {
+    return this.#open?.region.users.get(this.user).sessions(options) ?? [];
   }
 
   /** Writes, and says whether that is known to have happened. */
@@ -93,7 +91,7 @@ export class Client {
     } catch (error) {
       history.returned(event, failureOf(error));
     }
-    this.#take(write.session);
+    this.#keep(write.session);
     return event.outcome?.kind === "applied" || event.outcome?.kind === "duplicate";
   }
 
@@ -103,7 +101,7 @@ export class Client {
     if (open === undefined) return;
     const visible = open.region.users.get(this.user).filterVisible(asked);
     this.#world.history.read({ ...this.#place(open.machine), user: this.user, asked, visible });
-    this.#take();
+    this.#keep();
   }
 
   /** Reads a session. */
@@ -112,7 +110,7 @@ export class Client {
     const found = open?.region.sessions.get(session);
     if (open === undefined || found === undefined) return;
     this.#world.history.state({ ...this.#place(open.machine), session, shown: shownSession(found.state()) });
-    this.#take(session);
+    this.#keep(session);
   }
 
   /**
@@ -121,6 +119,8 @@ export class Client {
    */
   async roam(to: string): Promise<void> {
     const machine = this.#world.machines.get(to);
+    // Where it is may not answer any more: then it has what it took before.
+    this.#take(this.#token?.session);
     const token = this.#token;
     if (machine?.region === undefined || to === this.#region) return;
     if (token === undefined) {
@@ -160,13 +160,27 @@ export class Client {
     this.#world.history.moved(this.name, to);
   }
 
+  /** Where it is, while a region there answers: one that has not joined, or is a member no more, refuses everything. */
   get #open(): { readonly machine: Machine; readonly region: Region } | undefined {
     const machine = this.#world.machines.get(this.#region);
-    return machine?.region === undefined ? undefined : { machine, region: machine.region };
+    if (machine?.region === undefined) return undefined;
+    try {
+      machine.region.users.get(this.user).withheld();
+      return { machine, region: machine.region };
+    } catch (error) {
+      if (error instanceof TidemarkError) return undefined;
+      throw error;
+    }
   }
 
   #place(machine: Machine): { readonly client: string; readonly region: string; readonly life: number } {
     return { client: this.name, region: machine.name, life: machine.life!.number };
+  }
+
+  /** Takes a token now and then: whoever loses its region has an old one. */
+  #keep(session?: string): void {
+    this.#calls += 1;
+    if (this.#calls % CALLS_A_TOKEN === 0) this.#take(session);
   }
 
   /** Takes a token for what it has seen so far: a cursor of a session, or a ticket. */

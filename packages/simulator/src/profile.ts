@@ -18,9 +18,12 @@ export type Profile = (random: Random) => SimulationPlan;
 
 const NAMES = ["us-east", "eu-west", "ap-south", "sa-east"];
 /** Two of a cluster are told apart quickest, three have a majority, four have pairs. */
-const SIZES = [2, 3, 3, 3, 4];
-const TURNS = { min: 30, max: 90 };
-const FAULTS_MS = { min: 1_500, max: 5_000 };
+const SIZES = [2, 2, 3, 3, 3, 4];
+/** Small runs: many of them see more than one long one. */
+const TURNS = { min: 8, max: 40 };
+const FAULTS_MS = { min: 600, max: 2_500 };
+const PAUSE_MS = { min: 20, max: 500 };
+const LASTS_MS = { min: 20, max: 1_500 };
 
 /** A profile of some families of faults, with whatever else is to be different. */
 function profileOf(
@@ -39,12 +42,12 @@ function profileOf(
         region: { segmentBytes: random.pick([16_384, 65_536]), shards: random.pick([1, 1, 1, 2]) },
       },
       workload: {
-        users: random.between(1, 3),
+        users: random.between(1, 2),
         devices: random.between(1, 3),
         turns: random.between(TURNS.min, TURNS.max),
-        thinkMsMax: random.pick([40, 150, 400]),
+        thinkMsMax: random.pick([20, 100, 400]),
       },
-      nemesis: { families },
+      nemesis: { families, pauseMs: PAUSE_MS, lastsMs: LASTS_MS },
       faultsMs: random.between(FAULTS_MS.min, FAULTS_MS.max),
     };
     return change(plan, random);

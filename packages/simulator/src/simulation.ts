@@ -57,6 +57,8 @@ export interface SimulationResult {
   readonly trace: readonly string[];
 }
 
+/** A region is looked at so often. */
+const WATCH_STEPS = 100;
 /** The longest that clients and faults may take together. */
 const RUN_LIMIT_MS = 600_000;
 
@@ -134,7 +136,11 @@ class Run {
     const { world } = this;
     await world.openAll();
     const { workload, nemesis, faultsMs } = this.#plan;
-    const watch = new Watch({ history: world.history, regions: () => openRegions(world) });
+    const watch = new Watch({
+      history: world.history,
+      regions: () => openRegions(world),
+      everySteps: WATCH_STEPS,
+    });
     const stop = world.time.afterStep(() => watch.afterStep());
     this.nemesis = new Nemesis(world, nemesis);
     const faults =

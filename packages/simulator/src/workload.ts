@@ -135,7 +135,7 @@ export class Workload {
     how: { readonly action: WriteKind; readonly known: readonly string[]; readonly sent: ClientWrite[] },
   ): ClientWrite {
     const { action, known, sent } = how;
-    const open = known.filter((id) => client.session(id)?.state().open === true);
+    const open = client.sessions({ open: true });
     if (sent.length > 0 && random.chance(0.5)) return sent.shift() as ClientWrite;
     const name = `${client.name}-${this.#names++}`;
     const named = random.chance(NAMED) ? { operationId: name } : {};
