@@ -11,10 +11,22 @@ const LEAVE_TIMEOUT_MS = 20_000;
 /** Lists of members that change. */
 export const MEMBER_FAULTS: readonly FaultMaker[] = [newcomer, resize];
 
+/**
+ * Where the list may be changed: lists are one operator's, who writes the next one once the last is everywhere. Two of one
+ * version are nobody's to mend but theirs.
+ */
+function operatedMachine(context: FaultContext): Machine | undefined {
+  const versions = [...context.world.machines.values()].map((machine) =>
+    told(machine, (region) => region.members().version),
+  );
+  const same = versions.every((version) => version !== undefined && version === versions[0]);
+  return same ? runningMachine(context) : undefined;
+}
+
 /** A region comes and joins, and leaves again if it can. */
 function newcomer(context: FaultContext): Fault | undefined {
   const { world } = context;
-  const operator = runningMachine(context);
+  const operator = operatedMachine(context);
   if (operator === undefined || world.machines.size >= MACHINES_MAX) return undefined;
   // Nobody is ever given an id again, also not of one that has left.
   const id = Math.max(...everId(world)) + 1;
@@ -64,7 +76,7 @@ export function dropRemoved({ machines }: World): void {
 
 /** The users are spread over another number of shards. */
 function resize(context: FaultContext): Fault | undefined {
-  const operator = runningMachine(context);
+  const operator = operatedMachine(context);
   if (operator === undefined) return undefined;
   const shards = context.random.between(1, SHARDS_MAX);
   return {
