@@ -56,7 +56,7 @@ class Clients {
     else if (event.type === "read") yield* this.#read(event);
     else if (event.type === "roam") this.#roamed(event);
     else if (event.type === "moved") this.#views.delete(event.client);
-    else if (event.type === "life" && event.forgets === true)
+    else if (event.type === "life" && this.#evidence.forgetting.has(event.index))
       for (const [client, { region }] of this.#views) if (region === event.region) this.#views.delete(client);
   }
 

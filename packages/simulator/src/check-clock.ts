@@ -40,7 +40,7 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
       const clock = of(event.region);
       clock.id = event.id;
       clock.lives += 1;
-      if (event.forgets === true) clock.sessions.clear();
+      if (evidence.forgetting.has(event.index)) clock.sessions.clear();
     }
     if (event.type !== "applied") continue;
     const op = evidence.ops.get(placeOf(event))?.[0]?.op;

@@ -1,5 +1,5 @@
 import { type Evidence, placeOf } from "./evidence.ts";
-import type { AppliedEvent, LifeEvent } from "./history-events.ts";
+import type { AppliedEvent } from "./history-events.ts";
 import { Violation } from "./violation.ts";
 
 /**
@@ -72,18 +72,14 @@ function* checkApplied(evidence: Evidence): Generator<Violation> {
 }
 
 /** What each region applied, since it last forgot what it knew. */
-function appliedBy({ events }: Evidence): Map<string, AppliedEvent[]> {
+function appliedBy({ events, forgetting }: Evidence): Map<string, AppliedEvent[]> {
   const applied = new Map<string, AppliedEvent[]>();
   for (const event of events) {
-    if (isForgetting(event)) applied.set(event.region, []);
+    if (event.type === "life" && forgetting.has(event.index)) applied.set(event.region, []);
     if (event.type !== "applied") continue;
     const list = applied.get(event.region);
     if (list === undefined) applied.set(event.region, [event]);
     else list.push(event);
   }
   return applied;
-}
-
-function isForgetting(event: Evidence["events"][number]): event is LifeEvent {
-  return event.type === "life" && event.forgets === true;
 }

@@ -56,6 +56,8 @@ export class Evidence {
   readonly purged: ReadonlySet<string>;
   /** Regions whose disk may be damaged, by name. */
   readonly damaged: ReadonlySet<string>;
+  /** Indexes of lives that begin without all that their region had applied: its disk was replaced, or damaged. */
+  readonly forgetting: ReadonlySet<number>;
   /** Lives of regions, as `name number`, in which the state of another region came in: not all was seen applied. */
   readonly replaced: ReadonlySet<string>;
   readonly #writesAt: Map<string, WriteEvent> = new Map();
@@ -90,6 +92,7 @@ export class Evidence {
     );
     this.purged = new Set(stored.filter(({ kind }) => kind === "purge").map(({ session }) => session));
     this.replaced = replacedLives(events);
+    this.forgetting = forgettingLives(events);
     this.damaged = new Set(
       events.flatMap((event) => (event.type === "fault" && event.damages === true ? [event.target] : [])),
     );
@@ -138,6 +141,17 @@ function replacedLives(events: readonly HistoryEvent[]): Set<string> {
       replaced.add(`${event.region} ${lives.get(event.region)}`);
   }
   return replaced;
+}
+
+function forgettingLives(events: readonly HistoryEvent[]): Set<number> {
+  const damaged = new Set<string>();
+  const forgetting = new Set<number>();
+  for (const event of events) {
+    if (event.type === "fault" && event.damages === true) damaged.add(event.target);
+    if (event.type !== "life") continue;
+    if (event.forgets === true || damaged.delete(event.region)) forgetting.add(event.index);
+  }
+  return forgetting;
 }
 
 function effectsOf(writes: readonly WriteEvent[]): Map<string, Effect> {

@@ -34,7 +34,7 @@ export class Knowledge {
       const known = this.#of(event.region);
       known.observed = event.observed;
       known.life = event.life;
-      if (event.forgets === true) known.now = nothing();
+      if (this.#evidence.forgetting.has(event.index)) known.now = nothing();
       raise(known, event.vector ?? {});
     } else if (event.type === "applied") {
       const known = this.#of(event.region);

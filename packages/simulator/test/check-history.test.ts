@@ -16,6 +16,17 @@ test("TST-1 a correct history passes every check, also read back from lines", ()
   expect(brokenBy({ history: run.history, finals: [] })).toEqual([]);
 });
 
+test("TST-1 a region need not know what its disk has lost, until it is told again", () => {
+  const planted = structuredClone(run) as unknown as Planted;
+  const read = readInWest(planted);
+  read.visible.push("gone");
+  expect(brokenBy(planted as unknown as RecordedRun)).toEqual(["E", "client"]);
+  const rot = { type: "fault", index: 9_000, at: 0, name: "rot", target: "west", damages: true } as const;
+  const life = { type: "life", index: 9_001, at: 0, region: "west", id: 2, life: 2, observed: true } as const;
+  planted.history.splice(planted.history.indexOf(read), 0, rot, life);
+  expect(brokenBy(planted as unknown as RecordedRun)).toEqual([]);
+});
+
 type Deep<T> = { -readonly [Key in keyof T]: T[Key] extends Uint8Array ? T[Key] : Deep<T[Key]> };
 interface Planted {
   history: Deep<HistoryEvent>[];
