@@ -121,7 +121,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
   const agreedDigest = (): Uint8Array => (fence.closed ? NO_MEMBERSHIP_DIGEST : membership.digest);
 
   const currentAck = (): Ack => ({
-    epoch: ownLogs.highestEpoch(),
+    epoch: ownLogs.durableEpoch(),
     membershipVersion: fence.closed ? 0 : membership.list.version,
     foldVersion,
     vector: transfer.vector,

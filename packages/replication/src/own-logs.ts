@@ -105,6 +105,18 @@ export class OwnLogs {
   }
 
   /**
+   * The same of logs that have a record on disk: the epoch that members may be told. One that is only being opened may be
+   * gone after a crash, and whoever had heard of it would take no ack of an earlier one any more.
+   */
+  durableEpoch(): number {
+    let highest = 0;
+    for (const { id, durable } of this.#options.wal.logs()) {
+      if (id.region === this.#options.self && durable.lsn > 0) highest = Math.max(highest, id.epoch);
+    }
+    return highest;
+  }
+
+  /**
    * Appends to the log of a channel, which is opened if need be. Resolves once the record is on disk and applied.
    *
    * @throws {@link ReplicationError} `EPOCH_ROLLED` when the log failed or ended meanwhile: the record is not
