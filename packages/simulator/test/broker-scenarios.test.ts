@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Client } from "../src/index.ts";
 import type { SimBroker } from "../src/index.ts";
 import { play, seeds } from "./scenario.ts";
 
@@ -29,10 +30,16 @@ test("scenario 19: the broker trims what a follower that is away has not read: i
   play({
     seeds: seeds(3),
     world: OVER_BROKER,
-    faults: async ({ network, time }) => {
+    faults: async (world) => {
+      const { network, time } = world;
+      const client = new Client(world, { name: "writer", user: "ada", region: "us-east" });
+      await client.write({ operation: "start", session: "trimmed" });
       for (let turn = 0; turn < 4; turn++) {
         network.cut("broker", "ap-south");
-        await time.sleep(350);
+        for (let note = 0; note < 4; note++) {
+          await client.write({ operation: "annotate", session: "trimmed", text: `note ${turn} ${note}` });
+          await time.sleep(50);
+        }
         network.broker.trim(1);
         network.heal();
         await time.sleep(150);

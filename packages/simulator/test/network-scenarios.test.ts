@@ -10,8 +10,8 @@ test("scenario 13: every frame doubled, overtaken or late: B, C and D hold", () 
       network.delay({ minMs: 1, maxMs: 300 });
     },
     after: ({ network }) => {
-      expect(network.counts.duplicated).toBeGreaterThan(100);
-      expect(network.counts.reordered).toBeGreaterThan(50);
+      expect(network.counts.duplicated).toBeGreaterThan(20);
+      expect(network.counts.reordered).toBeGreaterThan(20);
     },
   }));
 
