@@ -1,4 +1,4 @@
-import type { Region } from "@tidemark/region";
+import type { MembersOption, Region } from "@tidemark/region";
 import type { Fault, FaultContext, FaultMaker } from "./fault.ts";
 import { runningMachine, startAgain, told } from "./machine-faults.ts";
 import type { Machine } from "./machine.ts";
@@ -7,6 +7,9 @@ import type { World } from "./world.ts";
 const MACHINES_MAX = 5;
 const SHARDS_MAX = 4;
 const LEAVE_TIMEOUT_MS = 20_000;
+/** How long it is waited for an operator whose process has ended in the middle of a change. */
+const OPERATOR_TURNS = 50;
+const OPERATOR_PAUSE_MS = 200;
 
 /** Lists of members that change. */
 export const MEMBER_FAULTS: readonly FaultMaker[] = [newcomer, resize];
@@ -39,13 +42,29 @@ function newcomer(context: FaultContext): Fault | undefined {
       const list = told(operator, (region) => region.members());
       if (list === undefined) return;
       const members = { version: list.version + 1, regions: { ...list.regions, [name]: id } };
-      // Refused or interrupted: nobody comes.
-      if (!(await succeeds(operator, (region) => region.setMembers(members)))) return;
-      const machine = world.addMachine(name, id, { members });
-      await startAgain(machine, world.time);
+      // Refused: nobody comes. Interrupted: the list may be on the disk all the same.
+      if (await succeeds(operator, (region) => region.setMembers(members)))
+        await come(world, { name, id, members });
     },
-    heal: () => leave(world, name),
+    heal: async () => {
+      if (!world.machines.has(name)) {
+        for (let turn = 0; turn < OPERATOR_TURNS && operator.region === undefined; turn++)
+          await world.time.sleep(OPERATOR_PAUSE_MS);
+        const members = told(operator, (region) => region.members());
+        // A member that never came would hold up all stability.
+        if (members?.regions[name] === id) await come(world, { name, id, members });
+      }
+      await leave(world, name);
+    },
   };
+}
+
+async function come(
+  world: World,
+  { name, id, members }: { readonly name: string; readonly id: number; readonly members: MembersOption },
+): Promise<void> {
+  const { version, regions } = members;
+  await startAgain(world.addMachine(name, id, { members: { version, regions } }), world.time);
 }
 
 /** Leaves in good order, or stays and comes back. */
