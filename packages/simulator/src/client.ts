@@ -30,6 +30,8 @@ interface Token {
   readonly must: readonly number[];
 }
 
+/** A retry gives the event time of its first attempt: so all have one, before anything that a clock may show. */
+const EVENT_TIME_MS = 1_789_900_000_000;
 const ROAM_TIMEOUT_MS = 2_000;
 /** How often a token is taken without need. */
 const CALLS_A_TOKEN = 4;
@@ -249,7 +251,7 @@ function writeTo(
   const { operation, item = "", text = "", key = "", value = "", entity, weight = 1 } = write;
   switch (operation) {
     case "signal":
-      return session.signal(entity ?? "", key, weight, options);
+      return session.signal(entity ?? "", key, weight, { ...options, eventTimeMs: EVENT_TIME_MS });
     case "prefer":
       return session.prefer(key, value, options);
     case "annotate":
