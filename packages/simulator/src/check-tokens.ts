@@ -9,6 +9,9 @@ const REFUSALS: readonly RegExp[] = [
   /^POSITION_(UNKNOWN|LOST)$/,
   /^(CURSOR|TICKET)_[A-Z_]+$/,
   /^SESSION_(UNKNOWN|PURGED)$/,
+  // A region that has not joined says what keeps it.
+  /^(MEMBERSHIP|SHARDS|ENCRYPTION)_MISMATCH$/,
+  /^KEYS_REFUSED$/,
   /^REGION_(NOT_READY|CLOSED|FENCED|REMOVED)$/,
   /^READ_ONLY$/,
   /^WAL_[A-Z_]+$/,

@@ -64,8 +64,6 @@ export interface WriteEvent extends Event {
   readonly value?: string;
   readonly entity?: string;
   readonly weight?: number;
-  /** Event time of a signal, Unix milliseconds: the same each time it is sent. */
-  readonly timeMs?: number;
   /** Of a fork or merge. */
   readonly parents?: readonly string[];
   readonly operationId?: string;
