@@ -116,13 +116,18 @@ export class DirectoryWal implements Wal {
 
   async openEpoch(options: EpochOptions): Promise<Log> {
     const { region, shard, channel, epoch, previous } = options;
-    for (const { id } of this.#logs.values()) {
-      if (id.region === region && id.shard === shard && id.channel === channel && id.epoch >= epoch) {
+    const earlier = [...this.#logs.values()].filter(
+      ({ id }) => id.region === region && id.shard === shard && id.channel === channel,
+    );
+    for (const { id } of earlier) {
+      if (id.epoch >= epoch) {
         throw new WalError("WAL_LOG_EXISTS", `Cannot open epoch ${epoch}: epoch ${id.epoch} is held`, {
           log: id,
         });
       }
     }
+    // What failed there is written again here, under other numbers.
+    for (const log of earlier) await log.cutFailed();
     const log = await this.createLog(logId(region, shard, epoch, channel));
     this.#own.add(formatLogId(log.id));
     await log.append(RECORD_TYPE.epochOpen, encodeEpochOpen(previous));

@@ -165,6 +165,22 @@ export class LogTail {
     return error;
   }
 
+  /**
+   * Takes what a failed log has written and not acknowledged off the disk: whoever wrote it writes it elsewhere now, and
+   * it must not be found here after a restart.
+   *
+   * @throws WalError `WAL_NO_SPACE` or `WAL_WRITE_FAILED` when the disk refuses that, too.
+   */
+  async cut(): Promise<void> {
+    if (this.failed === undefined || this.#segment === undefined) return;
+    try {
+      await this.#segment.cut();
+    } catch (error) {
+      const message = `Cannot take what failed off the disk: ${error instanceof Error ? error.message : String(error)}`;
+      throw new WalError(writeErrorCode(error), message, { log: this.id, cause: error });
+    }
+  }
+
   wakeAll(): void {
     for (const wake of this.#wakers) wake();
     this.#wakers.clear();

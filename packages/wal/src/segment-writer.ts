@@ -119,6 +119,14 @@ export class SegmentWriter {
     this.#lastBytes = bytes.length;
   }
 
+  /** Takes off the disk what was written behind the last batch that counts. */
+  async cut(): Promise<void> {
+    await this.#zeroing;
+    await this.#file.truncate(this.extent.end);
+    await this.#file.sync();
+    this.#zeroed = this.extent.end;
+  }
+
   sync(): Promise<void> {
     return this.#file.sync();
   }

@@ -127,6 +127,11 @@ export class WalLog implements Log {
     return this.#alone(() => this.#keeping.retain(lsn));
   }
 
+  /** See {@link LogTail.cut}. */
+  cutFailed(): Promise<void> {
+    return this.#alone(() => this.#tail.cut());
+  }
+
   /** See {@link LogKeeping}. What its owner had to give up stays ended. */
   repair(
     fetch: RepairFetch,
