@@ -7,9 +7,10 @@ import { runSimulations } from "../src/node/simulate-command.ts";
 const SEEDS = 12;
 /** Seeds that showed something once, by profile. */
 const REGRESSION_SEEDS: Readonly<Record<string, readonly number[]>> = {
-  // A region that has not joined is asked; two lists of members of one version.
-  mixed: [20, 36],
-  members: [16, 21],
+  mixed: [20, 36, 1_026, 1_059],
+  members: [16, 21, 1_033, 1_052, 1_143],
+  disk: [1_051, 1_076],
+  hides: [1_014],
 };
 
 test.each(Object.keys(PROFILES))(
@@ -25,14 +26,14 @@ test.each(Object.keys(PROFILES))(
 
 test("SIM-1 the same seed gives the same trace hash, whatever is drawn", async () => {
   const hashes = new Set<string>();
-  for (let seed = 1_001; seed <= 1_010; seed++) {
+  for (let seed = 1_001; seed <= 1_030; seed++) {
     const { hash, history } = await simulate({ seed });
     const again = await simulate({ seed });
     expect(again.hash).toBe(hash);
     expect(JSON.stringify(again.history)).toBe(JSON.stringify(history));
     hashes.add(hash);
   }
-  expect(hashes.size).toBe(10);
+  expect(hashes.size).toBe(30);
 });
 
 test("SIM-1 a failing seed prints one command that reproduces it, and the trace around the failure", async () => {
