@@ -106,9 +106,14 @@ function olderImage({ world, weak }: FaultContext): Fault | undefined {
   };
 }
 
-/** Whether all that this machine's region has is durable in one other region at least. */
+/** Whether all that this machine's region has is durable in one other region at least, the list of members included. */
 function heldElsewhere({ machines }: World, machine: Machine): boolean {
   const others = [...machines.values()].filter((other) => other !== machine);
+  // One that has not joined knows the list only from whoever opened it.
+  const joined = others.filter((other) => told(other, (region) => region.certificate()) !== undefined);
+  const lists = joined.map((other) => told(other, (region) => region.members().version) ?? 0);
+  const list = told(machine, (region) => region.members().version);
+  if (list === undefined || !lists.some((version) => version >= list)) return false;
   const vectors = others.map((other) => told(other, (region) => region.certificate().vector));
   const own = told(machine, (region) => region.certificate().vector);
   if (own === undefined) return false;
