@@ -9,7 +9,9 @@ interface ClockOf {
   lives: number;
   /** The operations of each session that it has applied, in order, with the index of that. */
   readonly sessions: Map<string, { readonly index: number; readonly op: StoredOp }[]>;
-  /** The highest stamp of any hide that it has applied, and of anything, in milliseconds. */
+  /** The highest stamp of each session that it ever applied: an older disk may still hold it. In milliseconds. */
+  readonly sessionsMs: Map<string, number>;
+  /** The same of any hide, and of anything. */
   hidesMs: number;
   anythingMs: number;
 }
@@ -30,7 +32,7 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
   const of = (region: string): ClockOf => {
     let clock = clocks.get(region);
     if (clock === undefined) {
-      clock = { id: -1, lives: 0, sessions: new Map(), hidesMs: 0, anythingMs: 0 };
+      clock = { id: -1, lives: 0, sessions: new Map(), sessionsMs: new Map(), hidesMs: 0, anythingMs: 0 };
       clocks.set(region, clock);
     }
     return clock;
@@ -62,7 +64,7 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
       const { driftMsMax, clockLeadMs } = REGION_DEFAULTS;
       // Causes are followed whatever a clock says, and pull it no further than its bound.
       const causeMs = REMOVALS.has(op.kind) ? clock.hidesMs : BEGINNINGS.has(op.kind) ? clock.anythingMs : 0;
-      const highest = Math.max(causeMs, ...session.map((one) => one.op.wallMs));
+      const highest = Math.max(causeMs, clock.sessionsMs.get(event.session) ?? 0);
       const bound =
         Math.max((event.wallMs ?? Infinity) + driftMsMax + clockLeadMs * clock.lives, highest) + 1;
       if (op.wallMs > bound)
@@ -77,6 +79,7 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
         );
     }
     session.push({ index: event.index, op });
+    clock.sessionsMs.set(event.session, Math.max(clock.sessionsMs.get(event.session) ?? 0, op.wallMs));
     clock.anythingMs = Math.max(clock.anythingMs, op.wallMs);
     if (HIDES.has(op.kind)) clock.hidesMs = Math.max(clock.hidesMs, op.wallMs);
   }

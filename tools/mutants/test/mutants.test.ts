@@ -23,7 +23,7 @@ describe.each(MUTANTS.map((mutant) => [mutant.id, mutant.name, mutant] as const)
   },
 );
 
-test("every scenario has a mutant, and a test that names the scenario kills it", () => {
+test("SIM-4 every scenario has a mutant, and a test that names the scenario kills it", () => {
   const scenarios = heldRequirements().flatMap(({ id }) => /^scenario (\d+)$/.exec(id)?.[1] ?? []);
   expect(scenarios).toHaveLength(51);
   expect(scenarios.filter((number) => !MUTANTS.some(({ scenario }) => scenario === Number(number)))).toEqual(
