@@ -199,6 +199,27 @@ test("scenario 26: the clock resumes above its persisted bound, and a damaged cl
   expect(last.sessions.get(session.id)!.state().hints.get("mood")).toBe("after all");
 });
 
+test("CORE-7 scenario 26: a clock file that fails while another region's operations are applied stops none of them", async () => {
+  await using cluster = await Cluster.of("us-east", "eu-west");
+  const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
+  await cluster.converged();
+  // Beyond the bound that is on disk: what is heard next has it written anew.
+  cluster.skewMs.set("eu-west", 60_000);
+  cluster.disk("eu-west").failSync({ path: "data/clock" });
+  await session.annotate("one");
+  await session.annotate("two");
+  await cluster.converged();
+  const west = cluster.region("eu-west");
+  expect(
+    west.sessions
+      .get(session.id)!
+      .state()
+      .annotations.map(({ text }) => text),
+  ).toEqual(["one", "two"]);
+  expect(west.health().status).toBe("ready");
+  expect((await west.sessions.get(session.id)!.annotate("three")).outcome).toBe("applied");
+});
+
 test("scenario 43: an older image of the directory: a new epoch, the own tail comes back, nothing doubled or lost", async () => {
   await using cluster = await Cluster.of("us-east", "eu-west");
   const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });

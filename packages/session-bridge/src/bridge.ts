@@ -319,8 +319,13 @@ export class SessionReplicationBridge implements Replicated {
 
   #followClock(bytes: Uint8Array, region: RegionId): void {
     const { stamp } = decodeOp(bytes);
-    this.#clock.receive(stamp);
     this.#clock.observeSkew(region, stamp.wallMs);
+    try {
+      this.#clock.receive(stamp);
+    } catch {
+      // Its bound could not be kept on disk, so it stays where it was: what is applied is no less applied, every
+      // stamp of a session follows what is folded there, and the next write here tells its caller of the disk.
+    }
   }
 
   #attached(): Replication {
