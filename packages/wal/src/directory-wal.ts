@@ -163,7 +163,6 @@ export class DirectoryWal implements Wal {
   async retain(floor: Vector | Iterable<LogFloor>): Promise<RetentionResult> {
     this.#checkOpen();
     const floors = floor instanceof Vector ? floor.entries() : [...floor];
-    // Side by side: a log that is being repaired keeps only itself waiting.
     const result = { segments: 0, bytes: 0 };
     // Side by side: a log that is being repaired keeps only itself waiting.
     await Promise.all(

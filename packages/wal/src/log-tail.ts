@@ -53,6 +53,8 @@ export class LogTail {
   readonly #listeners = new Set<(batch: WalBatch) => void>();
   readonly #wakers = new Set<() => void>();
   #segment: SegmentWriter | undefined;
+  /** The segment that was cut after the log had failed. */
+  #cut: SegmentWriter | undefined;
   #reopen: LogTailState["segment"];
 
   constructor(
@@ -165,6 +167,11 @@ export class LogTail {
     return error;
   }
 
+  /** Whether {@link LogTail.cut} has something to do. */
+  get needsCut(): boolean {
+    return this.failed !== undefined && this.#segment !== undefined && this.#segment !== this.#cut;
+  }
+
   /**
    * Takes what a failed log has written and not acknowledged off the disk: whoever wrote it writes it elsewhere now, and
    * it must not be found here after a restart.
@@ -172,9 +179,11 @@ export class LogTail {
    * @throws WalError `WAL_NO_SPACE` or `WAL_WRITE_FAILED` when the disk refuses that, too.
    */
   async cut(): Promise<void> {
-    if (this.failed === undefined || this.#segment === undefined) return;
+    const segment = this.#segment;
+    if (!this.needsCut || segment === undefined) return;
     try {
-      await this.#segment.cut();
+      await segment.cut();
+      this.#cut = segment;
     } catch (error) {
       const message = `Cannot take what failed off the disk: ${error instanceof Error ? error.message : String(error)}`;
       throw new WalError(writeErrorCode(error), message, { log: this.id, cause: error });

@@ -128,8 +128,9 @@ export class WalLog implements Log {
   }
 
   /** See {@link LogTail.cut}. */
-  cutFailed(): Promise<void> {
-    return this.#alone(() => this.#tail.cut());
+  async cutFailed(): Promise<void> {
+    // A sound log is not waited for: it may be in the middle of a long repair.
+    if (this.#tail.needsCut) await this.#alone(() => this.#tail.cut());
   }
 
   /** See {@link LogKeeping}. What its owner had to give up stays ended. */

@@ -290,6 +290,26 @@ test("scenario 5: rot under an open log is repaired where a reader met it, the t
   expect((await open(fs, SMALL)).recovery).toMatchObject([{ resumable: true, durable: { lsn: 14 } }]);
 });
 
+test("WAL-11 CORE-2 a log that is being repaired from a member that hangs does not hold up the next epoch", async () => {
+  const { fs, wal, log } = await fresh(SMALL);
+  for (let index = 1; index <= 5; index++) await log.append(2, body(`${index} ${"x".repeat(200)}`));
+  fs.flipBit(name(4), 300, 0);
+  await expect(bodies(log)).rejects.toMatchObject({ code: "WAL_CORRUPT" });
+  let answer: (bytes: undefined) => void = () => undefined;
+  const hanging = new Promise<undefined>((resolve) => (answer = resolve));
+  let asked: () => void = () => undefined;
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
+  const repair = wal.repair(OWN, () => {
+    asked();
+    return hanging;
+  });
+  await isAsked;
+  const next = await wal.openEpoch({ ...OWN, epoch: 11 });
+  expect(await next.append(2, body("goes on"))).toBe(2);
+  answer(undefined);
+  await repair.catch(() => undefined);
+});
+
 test("WAL-11 an epoch that its owner had to give up stays ended when its log is repaired", async () => {
   const origin = await peer();
   const { fs, wal, log } = await fresh(SMALL);
