@@ -127,9 +127,11 @@ export class WalShipper {
       // What follows goes out behind it, and not before.
       if (effect.kind === "read") this.#kick();
       await published;
+      const before = this.window.shipped;
       this.window.published(effect);
       this.frames += 1;
-      this.#backoff.reset();
+      // A frame that is taken behind one that is refused for ever is no progress.
+      if (this.window.shipped > before) this.#backoff.reset();
       this.#events.published?.(this.log.id, last, bytesOf(parts));
     } catch (error) {
       this.window.failed(effect);

@@ -125,7 +125,7 @@ export class Lane {
         return;
       }
       const part = flight.parts[flight.sent]!;
-      if (!window.admits(part.bytes.length, follows, this.#pump)) return;
+      if (!window.admits(this.#options.stored, part.bytes.length, follows, this.#pump)) return;
       this.#send(live, flight, part, follows);
     }
   };
@@ -158,6 +158,9 @@ export class Lane {
     }
     this.#waiting.shift();
     if (flight.stored === flight.parts.length) {
+      // The stream had it all the time: only the answer was lost.
+      this.#attempt = 0;
+      this.#options.troubles.clear(this.#options.stored);
       job.stored();
       return this.#next();
     }

@@ -49,6 +49,7 @@ export class StreamWindow {
   #bytes: number = 0;
   /** The id of the message that was sent last. */
   #last: string = "";
+  #lastSubject: string = "";
   /** Whether messages under way name the one before them. */
   #chained: boolean;
   /** Whether they should: what is under way is waited for before that changes. */
@@ -58,6 +59,9 @@ export class StreamWindow {
   #aloneCount: number = 1;
   /** Called when there may be room, the one that waits longest first. */
   readonly #waiting: Set<() => void> = new Set();
+  /** Those of them that wait for room alone. */
+  readonly #crowded: Set<() => void> = new Set();
+  #waking: boolean = false;
   #cancelWatch: () => void = () => undefined;
 
   constructor(options: StreamWindowOptions) {
@@ -71,13 +75,18 @@ export class StreamWindow {
    *
    * @param follows - Whether messages of its subject are under way.
    */
-  admits(bytes: number, follows: boolean, look: () => void): boolean {
+  admits(subject: string, bytes: number, follows: boolean, look: () => void): boolean {
     const { size } = this.#underWay;
     const room = size < this.#options.settings.publishWindowMax;
     const fits = size === 0 || this.#bytes + bytes <= WINDOW_BYTES_MAX;
     const settled = this.#chained === this.#wanted;
-    if (settled && (this.#chained ? room && fits : !follows)) return true;
+    // Behind another subject's message nothing says that the one before it of its own is stored.
+    const behind = !follows || this.#lastSubject === subject;
+    // In turn: a subject with much to send does not take the room that another has waited for longer.
+    const turn = this.#waking || this.#crowded.size === 0;
+    if (settled && (this.#chained ? room && fits && behind && turn : !follows)) return true;
     this.#waiting.add(look);
+    if (settled && this.#chained && behind) this.#crowded.add(look);
     return false;
   }
 
@@ -93,6 +102,7 @@ export class StreamWindow {
       throw error;
     }
     this.#last = message.id;
+    this.#lastSubject = message.subject;
     this.#underWay.set(message, expecting);
     this.#bytes += message.bytes.length;
     if (this.#underWay.size === 1) this.#watch();
@@ -107,12 +117,13 @@ export class StreamWindow {
     const expecting = this.#underWay.get(message);
     if (expecting === undefined) return;
     expecting.forget();
+    const oldest = this.#underWay.keys().next().value === message;
     this.#underWay.delete(message);
     this.#bytes -= message.bytes.length;
     if (typeof answer === "object" && "seq" in answer) this.#advance();
     else this.#fallBack();
     if (this.#underWay.size === 0) this.#chained = this.#wanted;
-    this.#watch();
+    if (oldest) this.#watch();
     message.answered(answer);
     this.#wake();
   }
@@ -135,14 +146,20 @@ export class StreamWindow {
   }
 
   #wake(): void {
+    this.#waking = true;
     // What looks and still may not, waits again.
     for (const look of [...this.#waiting]) {
       this.#waiting.delete(look);
+      this.#crowded.delete(look);
       look();
     }
+    this.#waking = false;
   }
 
-  /** An answer is progress for all: a slow link with a full window is not a silent broker. */
+  /**
+   * Of the oldest message: answers come in the order of the messages, so one to a younger message says that the answer to
+   * the oldest was lost, and a slow link with a full window is not a silent broker.
+   */
   #watch(): void {
     this.#cancelWatch();
     const { closing, platform, settings } = this.#options;

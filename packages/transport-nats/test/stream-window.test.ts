@@ -16,6 +16,10 @@ class Bench {
   readonly #hearing: Map<string, (message: Msg) => void> = new Map();
   #timer: (() => void) | undefined;
   #looks: number = 0;
+  /** How often the time of a message began. */
+  watches: number = 0;
+  /** Called with each answer, as a lane is that has more to send. */
+  onAnswer: () => void = () => undefined;
 
   constructor(publishWindowMax: number) {
     const inbox = {
@@ -27,6 +31,7 @@ class Bench {
     };
     const setTimer = (_ms: number, run: () => void): (() => void) => {
       this.#timer = run;
+      this.watches += 1;
       return () => (this.#timer = undefined);
     };
     this.window = new StreamWindow({
@@ -41,23 +46,26 @@ class Bench {
     return this.#looks;
   }
 
-  admits(follows: boolean): boolean {
-    return this.window.admits(1, follows, this.look);
+  admits(follows: boolean, subject = "s", look: () => void = this.look): boolean {
+    return this.window.admits(subject, 1, follows, look);
   }
 
   readonly look = (): void => void (this.#looks += 1);
 
-  send(id: string): void {
+  send(id: string, subject = "s"): void {
     const made = headers();
     const live = {
       publish: () => this.behind.push([id, made.get("Nats-Expected-Last-Msg-Id")]),
     } as unknown as NatsConnection;
     this.window.send(live, {
-      subject: "s",
+      subject,
       id,
       bytes: new Uint8Array(1),
       headers: made,
-      answered: (answer) => this.answers.push([id, answer]),
+      answered: (answer) => {
+        this.answers.push([id, answer]);
+        this.onAnswer();
+      },
     });
   }
 
@@ -158,6 +166,39 @@ test("StreamWindow gives up all messages under way when nothing was answered in 
   bench.answer(1);
   expect(bench.answers).toHaveLength(3);
   expect([bench.admits(false), bench.admits(true)]).toEqual([true, false]);
+});
+
+test("StreamWindow gives up a message whose answer was lost, however often younger ones are answered", () => {
+  const bench = new Bench(4);
+  for (const id of ["a1", "b1"]) bench.send(id);
+  const watched = bench.watches;
+  bench.answer(1);
+  bench.send("b2");
+  bench.answer(2);
+  expect(bench.watches).toBe(watched);
+  bench.silence();
+  expect(bench.answers.at(-1)).toEqual(["a1", "silent"]);
+});
+
+test("StreamWindow sends nothing behind another subject's message while its own are under way", () => {
+  const bench = new Bench(4);
+  bench.send("a1", "a");
+  bench.send("b1", "b");
+  expect(bench.admits(true, "a")).toBe(false);
+  expect(bench.admits(true, "b")).toBe(true);
+  bench.answer(0);
+  expect(bench.admits(false, "a")).toBe(true);
+});
+
+test("StreamWindow gives room to whoever has waited for it longest", () => {
+  const full = new Bench(2);
+  for (const id of ["a1", "a2"]) full.send(id, "a");
+  const order: boolean[] = [];
+  expect(full.admits(false, "b", () => order.push(full.admits(false, "b")))).toBe(false);
+  // Answered, subject a asks before anybody is woken: it is not its turn.
+  full.onAnswer = () => order.push(full.admits(true, "a"));
+  full.answer(0);
+  expect(order).toEqual([false, true]);
 });
 
 test("StreamWindow of one message never has two of a subject under way, and lets subjects stand for themselves", () => {
