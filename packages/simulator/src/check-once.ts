@@ -46,7 +46,7 @@ export function* checkOnce(evidence: Evidence): Generator<Violation> {
 }
 
 /** A session, what it came from, and so on. */
-export function familyOf(session: string, final: FinalState): string[] {
+function familyOf(session: string, final: FinalState): string[] {
   const family = new Set([session]);
   for (const id of family) for (const parent of final.sessions[id]?.parents ?? []) family.add(parent);
   return [...family];

@@ -51,6 +51,6 @@ function lacks(evidence: Evidence, knowledge: Knowledge, { to }: RoamEvent, writ
   if (effect === undefined) return false;
   const copies = evidence.copiesOf(effect);
   // Its state may have come from another region, of which it is not known yet how far it reached.
-  if (evidence.replaced.size > 0) return false;
+  if ([...evidence.replaced].some((life) => life.startsWith(`${to} `))) return false;
   return copies.length > 0 && copies.every(({ op }) => knowledge.knows(to, op) === false);
 }

@@ -58,7 +58,10 @@ function failing(name: string, arm: (machine: Machine, context: FaultContext) =>
   };
 }
 
-/** A log that failed takes no write until its process starts again: so that ends with the fault. */
+/** How long it takes to put an older disk image back. */
+const RESTORE_MS = 60_000;
+
+/** The process ends with the fault: what a restart makes of a log that failed is seen, too. */
 function ending(fault: Fault, machine: Machine): Fault {
   return {
     ...fault,
@@ -101,6 +104,8 @@ function olderImage({ world, weak }: FaultContext): Fault | undefined {
       if (image === undefined || !heldElsewhere(healed, machine)) return;
       machine.kill();
       await machine.restore(image);
+      // A disk is not put back within a second: a new epoch is named by the clock, above what this disk has forgotten.
+      for (const { clock } of healed.machines.values()) clock.jump(RESTORE_MS);
       await fault.heal?.(healed);
     },
   };

@@ -39,7 +39,11 @@ const CLIENTS = 6;
 /** Answers between two disasters. */
 const BETWEEN = 20;
 
-/** Lets disasters happen to three regions over a real broker while clients write, and judges what the clients saw. */
+/**
+ * Lets disasters happen to three regions over a real broker while clients write, and judges what clients were told and
+ * saw, what every region shows in the end, and the bytes of their directories. What a region applies in its process, and
+ * when, is not observed here: that is the simulator's.
+ */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   const { broker, cycles, seed } = options;
   const random = new Random(seed);

@@ -38,7 +38,11 @@ function print({ acknowledged, unknown, reads, roams, convergedMs, violations }:
   say(`All regions had everything ${Math.round(convergedMs)} ms after the last disaster`);
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN))
     say(`${violation.message} ${JSON.stringify(violation.evidence)}`);
-  say(violations.length === 0 ? "Every invariant held." : `${violations.length} violations`);
+  say(
+    violations.length === 0
+      ? "Nothing that clients saw or disks hold breaks an invariant."
+      : `${violations.length} violations`,
+  );
 }
 
 function say(line: string): void {
