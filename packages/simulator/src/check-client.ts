@@ -182,6 +182,8 @@ function* checkFollows(
   write: WriteEvent,
   seen: readonly WriteEvent[],
 ): Generator<Violation> {
+  // An erasure is no part of a session or ticket: two of one user are one, in whatever order.
+  if (write.operation === "erase") return;
   const op = write.outcome?.kind === "applied" ? evidence.storedOf(write)?.op : undefined;
   if (op === undefined) return;
   for (const before of seen) {
