@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Region, RegionOptions } from "../src/index.ts";
 import { Cluster, timersOf } from "./cluster.ts";
 
@@ -81,3 +81,18 @@ test("scenario 25: removed, and dead since before a session was purged and the l
     "all",
   );
 }, 60_000);
+
+test("scenario 47: REP-7 of two regions the removed one returns: the one that is alone takes its hide, and tells it so", async () => {
+  await using cluster = await Cluster.of("us-east", "eu-west");
+  const us = cluster.region("us-east");
+  const session = await us.sessions.start({ user: "ada", agent: "scout" });
+  await cluster.converged();
+  cluster.network.cut("us-east", "eu-west");
+  await cluster.region("eu-west").sessions.get(session.id)!.hide("Metropolis");
+  await cluster.close("eu-west");
+  await us.setMembers({ version: 2, regions: { "us-east": 1 } });
+  cluster.network.heal();
+  const back = await cluster.open("eu-west");
+  await vi.waitFor(() => expect(back.health().status).toBe("removed"), 10_000);
+  expect(us.users.get("ada").hidden()).toEqual(["Metropolis"]);
+});

@@ -136,7 +136,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     timers,
     limits,
     send: async () => {
-      if (peers.size === 0) return;
+      // Whoever was removed and comes back waits to hear that a member holds what it ships.
+      if (peers.size === 0 && (membership.list.removed?.size ?? 0) === 0) return;
       exchange.withAll("unanswered");
       agreement.check();
       try {
