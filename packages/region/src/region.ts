@@ -1,5 +1,12 @@
 import type { RegionId } from "@tidemark/core";
-import type { Cursor, MergeFilter, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import type {
+  AppOperation,
+  Cursor,
+  MergeFilter,
+  SessionChange,
+  SessionState,
+  Ticket,
+} from "@tidemark/session";
 import type { SessionProgress } from "@tidemark/session-bridge";
 import type { MembersOption, RegionMembers } from "./members.ts";
 import type { RegionHealth } from "./health.ts";
@@ -90,6 +97,12 @@ export interface Session<Signal extends string = string, States extends object =
    * @throws `TypeError` if the region was opened without a reducer of it.
    */
   appState<Namespace extends keyof States & string>(namespace: Namespace): States[Namespace];
+  /**
+   * The latest 1,000 `app` operations of a namespace that are applied here, oldest first, as a reducer is given them: what
+   * another store is kept in step with, woken by {@link changes}. An operation that comes late may stand before others
+   * that were given already.
+   */
+  appOperations(namespace: string, options?: AppOperationsOptions): AppOperation[];
   /** What a bearer of this session has seen here; see {@link Sessions.resume}. */
   cursor(): Cursor;
   /** The user's ticket; see {@link Users.resume}. */
@@ -107,6 +120,12 @@ export interface SessionSync {
   /** Whether it has acknowledged everything that is known here of the session and its user. */
   readonly synced: boolean;
   readonly logs: readonly SessionProgress[];
+}
+
+/** Options of {@link Session.appOperations}. */
+export interface AppOperationsOptions {
+  /** Leaves out operations whose effect ids it says yes to; their bytes are not copied. @defaultValue all are given */
+  readonly known?: (effectId: string) => boolean;
 }
 
 /** Options of {@link Session.changes}. */

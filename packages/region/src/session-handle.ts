@@ -1,8 +1,10 @@
-import type { Cursor, OpRequest, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import { appOperations } from "@tidemark/session";
+import type { AppOperation, Cursor, OpRequest, SessionChange, SessionState, Ticket } from "@tidemark/session";
 import { absent } from "./absent.ts";
 import type { RegionEngine } from "./engine.ts";
 import type {
   AnnotateOptions,
+  AppOperationsOptions,
   ChangesOptions,
   ForkOptions,
   Session,
@@ -96,6 +98,13 @@ export class SessionHandle implements Session {
     const { fold, parts } = this.#engine;
     // What it is only the caller's types know.
     return parts.reducers.read(fold, this.id, namespace) as never;
+  }
+
+  appOperations(namespace: string, options: AppOperationsOptions = {}): AppOperation[] {
+    const { fold } = this.#engine;
+    const operations = appOperations(fold, this.id, namespace, options.known);
+    if (operations === undefined) throw absent(fold, this.id, `read ${namespace} of session ${this.id}`);
+    return operations;
   }
 
   cursor(): Cursor {

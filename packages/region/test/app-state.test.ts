@@ -146,3 +146,26 @@ test("openRegion({ reducers }) types what it makes, and says which failed: to wh
     openRegion({ dir: "other", reducers: { chat: { ...chat, version: 0 } } }, platform),
   ).rejects.toThrow(TypeError);
 });
+
+test("SES-7a the operations of a namespace are read as a reducer is given them, without those that the caller knows", async () => {
+  await using cluster = new Cluster(["us-east", "eu-west"]);
+  const east = await cluster.open("us-east", { bootstrap: true });
+  const west = await cluster.open("eu-west");
+  await Promise.all([east.ready(WAIT), west.ready(WAIT)]);
+  const { id } = await east.sessions.start({ user: "ada", agent: "scout" });
+  const first = await east.sessions.get(id)!.app("chat", text("one"));
+  await east.sessions.get(id)!.app("other", text("elsewhere"));
+  await cluster.converged();
+  const read = west.sessions.get(id)!.appOperations("chat");
+  expect(read).toMatchObject([
+    { effectId: first.effectId, session: id, user: "ada", position: first.position },
+  ]);
+  read[0]!.bytes.fill(0);
+  expect(new TextDecoder().decode(west.sessions.get(id)!.appOperations("chat")[0]!.bytes)).toBe("one");
+
+  const second = await west.sessions.get(id)!.app("chat", text("two"));
+  const known = new Set([first.effectId]);
+  const rest = west.sessions.get(id)!.appOperations("chat", { known: (effectId) => known.has(effectId) });
+  expect(rest.map(({ effectId }) => effectId)).toEqual([second.effectId]);
+  expect(west.sessions.get(id)!.appOperations("nothing")).toEqual([]);
+});

@@ -11,11 +11,15 @@ import type { SessionFold } from "./session-fold.ts";
  *
  * What it gives is a function of the set of operations: not of the order they came in, nor of what is stable, known by a
  * snapshot, or cold. `undefined` if nothing of the session was applied, or it was purged.
+ *
+ * @param known - Leaves out the operations of the session's own whose effect ids it says yes to: none of their bytes are
+ * copied. What a fork or merge brought along has no id, and is always given.
  */
 export function appOperations(
   fold: SessionFold,
   session: string,
   namespace: string,
+  known: (effectId: string) => boolean = () => false,
 ): AppOperation[] | undefined {
   const entry = fold.sessions.get(session);
   if (entry === undefined) return undefined;
@@ -32,13 +36,18 @@ export function appOperations(
     effectId: effectIdOf(fold, listed),
     position: { session, lane: listed.position.lane.text, seqno: listed.position.seqno },
   }));
-  const operations = [...carried, ...own].slice(-APP_COUNT_MAX).map((operation) => ({
-    ...operation,
-    ...user,
+  const operations: AppOperation[] = [];
+  const kept: AppOperation[] = [...carried, ...own].slice(-APP_COUNT_MAX);
+  for (const operation of kept) {
+    if (operation.effectId !== undefined && known(operation.effectId)) continue;
     // The fold keeps its own: nobody may change what digests are made of.
-    stamp: { ...operation.stamp },
-    bytes: operation.bytes.slice(),
-  }));
+    operations.push({
+      ...operation,
+      ...user,
+      stamp: { ...operation.stamp },
+      bytes: operation.bytes.slice(),
+    });
+  }
   fold.sessions.sweep();
   return operations;
 }
