@@ -11,7 +11,7 @@ const REFUSALS: readonly RegExp[] = [
   /^SESSION_(UNKNOWN|PURGED)$/,
   // A region that has not joined says what keeps it.
   /^(MEMBERSHIP|SHARDS|ENCRYPTION)_MISMATCH$/,
-  /^KEYS_REFUSED$/,
+  /^(KEYS_REFUSED|DIRECTORY_UNWRITABLE)$/,
   /^REGION_(NOT_READY|CLOSED|FENCED|REMOVED)$/,
   /^READ_ONLY$/,
   /^WAL_[A-Z_]+$/,
