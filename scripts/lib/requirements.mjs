@@ -6,7 +6,7 @@ import { withoutComments } from "./picture.mjs";
 import { root } from "./root.mjs";
 
 const ITEM = /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:scenario \d+))\*\* (?:[*_](planned)[*_] )?(.*)$/;
-const NUMBER = /\b(?:CORE|WAL|TRN|REP|SIG|SES|BRG|RGN|CLI|APP|SIM)-\d+[a-z]?\b/g;
+const NUMBER = /\b(?:CORE|WAL|TRN|REP|SIG|SES|BRG|RGN|CLI|APP|SIM|RUN)-\d+[a-z]?\b/g;
 const SCENARIOS = /\bscenarios? (\d+(?:(?:, | and )\d+)*)/gi;
 
 /**

@@ -1,15 +1,7 @@
 import type { Hasher, LogId, ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { ClusterKey, CoverageNeed, Replication } from "@tidemark/replication";
-import {
-  Cursor,
-  CURSOR_ENTRIES_MAX,
-  decodeCursor,
-  decodeTicket,
-  encodeCursor,
-  encodeTicket,
-  Ticket,
-} from "@tidemark/session";
+import { Cursor, decodeCursor, decodeTicket, encodeCursor, encodeTicket, Ticket } from "@tidemark/session";
 import type { SessionFold, TokenPosition } from "@tidemark/session";
 import { RegionError } from "./errors.ts";
 import type { MissingPosition } from "./errors.ts";
@@ -49,21 +41,11 @@ export class RegionTokens {
     this.#options = options;
   }
 
-  /**
-   * The positions a bearer of this session has seen here. What every member has is named, too, while there is room: a
-   * disk that rots, or is put back, may have lost it again.
-   */
+  /** The positions a bearer of this session has seen here; what is stable everywhere need not be said. */
   cursor(session: string): Cursor {
-    const { fold, replication } = this.#options;
-    const frontier = replication.frontier();
-    const places = fold.lastPositions(session);
-    const unstable = places.filter(({ log, lsn }) => !frontier.covers(log, lsn));
-    const stable = places
-      .filter(({ log, lsn }) => frontier.covers(log, lsn))
-      .toSorted((a, b) => b.log.epoch - a.log.epoch)
-      .slice(0, Math.max(0, CURSOR_ENTRIES_MAX - unstable.length));
+    const { fold } = this.#options;
     return new Cursor(
-      encodeCursor({ session, entries: [...unstable, ...stable].map(toPosition), ...this.#seal() }),
+      encodeCursor({ session, entries: this.#unstable(fold.lastPositions(session)), ...this.#seal() }),
     );
   }
 
@@ -76,15 +58,14 @@ export class RegionTokens {
     for (const { log } of replication.vector().entries()) {
       if (log.channel !== "sessions") continue;
       const lsn = frontier.lsnOf(log);
-      if (lsn > 0) base.push(toPosition({ log, lsn }));
+      if (lsn > 0) base.push({ region: log.region, epoch: log.epoch, lsn });
     }
-    const above = fold.lastUserPositions(user).filter(({ log, lsn }) => !frontier.covers(log, lsn));
     return new Ticket(
       encodeTicket({
         user,
         expiresAtMs: now() + (options.ticketMs ?? REGION_DEFAULTS.ticketMs),
         base,
-        entries: above.map(toPosition),
+        entries: this.#unstable(fold.lastUserPositions(user)),
         ops: ops.map(({ bytes }) => bytes),
         complete,
         ticketBytesMax: REGION_DEFAULTS.ticketBytesMax,
@@ -151,6 +132,13 @@ export class RegionTokens {
       .filter(({ lsn, reached }) => reached < lsn);
   }
 
+  #unstable(positions: readonly { readonly log: LogId; readonly lsn: number }[]): TokenPosition[] {
+    const frontier = this.#options.replication.frontier();
+    return positions
+      .filter(({ log, lsn }) => !frontier.covers(log, lsn))
+      .map(({ log, lsn }) => ({ region: log.region, epoch: log.epoch, lsn }));
+  }
+
   #seal(): { clusterId: Uint8Array; hasher: Hasher; key?: ClusterKey } {
     const { clusterId, hasher, clusterKeys } = this.#options;
     const key = clusterKeys[0];
@@ -161,10 +149,6 @@ export class RegionTokens {
     const { clusterId, hasher, clusterKeys } = this.#options;
     return { clusterId, hasher, keys: clusterKeys };
   }
-}
-
-function toPosition({ log, lsn }: { readonly log: LogId; readonly lsn: number }): TokenPosition {
-  return { region: log.region, epoch: log.epoch, lsn };
 }
 
 /** A token names logs by region and epoch alone; the shard is for logs that nobody has told of yet. */
