@@ -22,6 +22,7 @@ import {
   UserSeals,
   writeRequest,
 } from "../../packages/session/src/index.ts";
+import { encodeRecord } from "../../packages/kv/src/index.ts";
 import { SignalEffects, SignalLedger, SignalSchema } from "../../packages/signals/src/index.ts";
 import { decodeBatch } from "../../packages/wal/src/index.ts";
 import { describe, expect, test } from "vitest";
@@ -169,6 +170,13 @@ describe.each([
       }
     },
   );
+
+  test.each<Record<"partition" | "key" | "kind" | "body" | "record", string> & { version: number }>(
+    vectors.kvRecord,
+  )("RUN-10 of a record of kind $kind", ({ partition, key, kind, version, body, record }) => {
+    const place = { partition, key: bytes(key) };
+    expect(hex(encodeRecord({ kind, version }, bytes(body), place, hasher))).toBe(record);
+  });
 
   test.each<{ ops: string[]; digest: string }>(vectors.stateDigest)(
     "REP-11 SES-7 of a state: $digest",

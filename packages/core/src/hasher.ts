@@ -44,6 +44,7 @@ export const HASH_CONTEXTS: {
   readonly signalSchema: "tidemark 2026 signal-schema v1";
   readonly signalTag: "tidemark 2026 signal-tag v1";
   readonly signalRequest: "tidemark 2026 signal-request v1";
+  readonly kvRecord: "tidemark 2026 kv-record v1";
 } = {
   walBatchV1: "tidemark 2026 wal-batch v1",
   walBatchV2: "tidemark 2026 wal-batch v2",
@@ -73,6 +74,7 @@ export const HASH_CONTEXTS: {
   signalSchema: "tidemark 2026 signal-schema v1",
   signalTag: "tidemark 2026 signal-tag v1",
   signalRequest: "tidemark 2026 signal-request v1",
+  kvRecord: "tidemark 2026 kv-record v1",
 };
 
 const ascii = new TextEncoder();

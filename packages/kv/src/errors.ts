@@ -27,7 +27,7 @@ export interface KvErrorOptions extends TidemarkErrorOptions {
   readonly actual?: number;
   /** The newest version this program reads, for `KV_RECORD_VERSION` and `KV_STORE_VERSION`. */
   readonly expected?: number;
-  /** The kind of the record, for `KV_RECORD_VERSION`. */
+  /** The kind of record that was expected, for `KV_RECORD_VERSION` and a record that is `KV_CORRUPT`. */
   readonly kind?: string;
   /** Whether a commit happened, for `KV_UNAVAILABLE`. */
   readonly committed?: "no" | "unknown";
@@ -49,7 +49,7 @@ export class KvError extends TidemarkError<KvErrorCode> {
   readonly actual: number | undefined;
   /** The newest version this program reads, for `KV_RECORD_VERSION` and `KV_STORE_VERSION`. */
   readonly expected: number | undefined;
-  /** The kind of the record, for `KV_RECORD_VERSION`. */
+  /** The kind of record that was expected, for `KV_RECORD_VERSION` and a record that is `KV_CORRUPT`. */
   readonly kind: string | undefined;
   /** Whether a commit happened, for `KV_UNAVAILABLE`. */
   readonly committed: "no" | "unknown" | undefined;
