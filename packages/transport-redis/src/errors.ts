@@ -1,3 +1,9 @@
+import {
+  ConnectionLostError,
+  isUnauthorized,
+  RedisConnectionError,
+  textOf,
+} from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
 
 /** Codes are stable within a major version; messages are not. */
@@ -31,9 +37,10 @@ export class RedisTransportError extends Error {
   }
 }
 
-/** A connection ended, or went silent, before the reply came: the outcome is unknown. */
-export class ConnectionLostError extends Error {
-  override readonly name: string = "ConnectionLostError";
+/** The error of this package for a connection that cannot be used. */
+export function refusalOf(error: unknown): unknown {
+  if (!(error instanceof RedisConnectionError)) return error;
+  return new RedisTransportError(error.code, error.message, { cause: error });
 }
 
 /** What an error of a command says about trying it again. */
@@ -58,18 +65,10 @@ export function verdictOf(error: unknown): Verdict {
   return /^[A-Z]{3,} /.test(text) ? "refused" : "again";
 }
 
-export function isUnauthorized(error: unknown): boolean {
-  return /^(WRONGPASS|NOAUTH|NOPERM)\b|invalid password|invalid username-password/i.test(textOf(error));
-}
-
 /** The error of the contract for what the medium said. */
 export function transportErrorOf(error: unknown, doing: string): TransportError {
   if (error instanceof TransportError) return error;
   const why = textOf(error);
   const code = isUnauthorized(error) ? "UNAUTHORIZED" : "PUBLISH_FAILED";
   return new TransportError(code, `Cannot ${doing}: ${why}`, { cause: error });
-}
-
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,27 +1,5 @@
+import type { RedisClient } from "@tidemark/redis-connection";
 import { RedisTransportError } from "./errors.ts";
-
-/** A connected or connecting client of the package `ioredis` (`Redis` or `Cluster`), by its shape. */
-export interface IoredisClient {
-  readonly status: string;
-  // oxlint-disable-next-line typescript/no-explicit-any
-  callBuffer(command: string, ...args: any[]): Promise<unknown>;
-  disconnect(reconnect?: boolean): void;
-  // The two clients have different ones; it is called with what fits.
-  // oxlint-disable-next-line typescript/no-explicit-any
-  duplicate(...args: any[]): unknown;
-}
-
-/** A client of the package `redis` (node-redis), by its shape. */
-export interface NodeRedisClient {
-  readonly isOpen: boolean;
-  // oxlint-disable-next-line typescript/no-explicit-any
-  sendCommand(args: any, options?: any): Promise<unknown>;
-  // oxlint-disable-next-line typescript/no-explicit-any
-  duplicate(overrides?: any): unknown;
-}
-
-/** Options of ioredis, passed on as they are. */
-export type IoredisOptions = Readonly<Record<string, unknown>>;
 
 /** How a {@link openRedisTransport} transport reaches its server, and its limits. */
 export interface RedisTransportOptions {
@@ -30,7 +8,7 @@ export interface RedisTransportOptions {
    * configuration: the transport opens connections of its own from it (`duplicate()`), because it must be able to
    * replace one that went silent, and never uses or closes the one it was given.
    */
-  readonly connection: string | IoredisOptions | IoredisClient | NodeRedisClient;
+  readonly connection: RedisClient;
   /** What every key begins with. @defaultValue `"tidemark"` */
   readonly prefix?: string;
   /** The longest frame, request or answer, in bytes; at most 64 MiB. @defaultValue 1 MiB */

@@ -1,10 +1,9 @@
+import { jitteredMs, setTimer, type Supervisor } from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
 import { afterEntryId, compareEntryIds, formatEntryId, type EntryId } from "./entry-id.ts";
 import { transportErrorOf, verdictOf } from "./errors.ts";
 import type { Limits } from "./options.ts";
 import type { FrameCopies } from "./frame-copies.ts";
-import { jitteredMs, setTimer } from "./platform.ts";
-import type { Supervisor } from "./supervisor.ts";
 
 /** Frames of one subject under way to the server. */
 const WINDOW_FRAMES = 256;

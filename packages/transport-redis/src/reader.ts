@@ -1,9 +1,7 @@
-import { textOfReply } from "./bytes.ts";
+import { monotonicMs, textOfReply, type Supervisor } from "@tidemark/redis-connection";
 import { decodeRange, decodeRead, type Entry } from "./entries.ts";
 import { compareEntryIds, formatEntryId, parseEntryId, ZERO_ID, type EntryId } from "./entry-id.ts";
 import type { Limits } from "./options.ts";
-import { monotonicMs } from "./platform.ts";
-import type { Supervisor } from "./supervisor.ts";
 
 /** Entries of one stream, for one taker. */
 export interface Tap {

@@ -1,3 +1,11 @@
+import {
+  connectorFor,
+  setTimer,
+  Supervisor,
+  textOf,
+  textOfReply,
+  type Connector,
+} from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
 import type {
   FrameSequence,
@@ -12,9 +20,6 @@ import type {
   TransportCapabilities,
   TransportStatus,
 } from "@tidemark/transport";
-import { textOfReply } from "./bytes.ts";
-import { connectorFor } from "./connect.ts";
-import type { Connector } from "./connection.ts";
 import { DeliveryQueue } from "./delivery-queue.ts";
 import { decodeRange, type Entry } from "./entries.ts";
 import {
@@ -25,17 +30,16 @@ import {
   ZERO_ID,
   type EntryId,
 } from "./entry-id.ts";
-import { textOf, transportErrorOf, verdictOf } from "./errors.ts";
+import { refusalOf, transportErrorOf, verdictOf } from "./errors.ts";
 import { FrameCopies } from "./frame-copies.ts";
 import { Keys, tagOfKey } from "./keys.ts";
 import { limitsOf, type Limits, type RedisTransportOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import { randomId, setTimer } from "./platform.ts";
+import { randomId } from "./platform.ts";
 import { Reader, type Tap } from "./reader.ts";
 import { Asker, capFor } from "./requests.ts";
 import { Serving } from "./serving.ts";
 import { checkSubject } from "./subject.ts";
-import { Supervisor } from "./supervisor.ts";
 
 /** Bytes the stream of a subject's ephemeral frames may hold. */
 const EPHEMERAL_BYTES_MAX = 4 * 1024 * 1024;
@@ -68,7 +72,12 @@ export interface RedisTransport extends Transport {
  */
 export async function openRedisTransport(options: RedisTransportOptions): Promise<RedisTransport> {
   const limits = limitsOf(options);
-  const connector = await connectorFor(options.connection, limits);
+  // Frames have ids, so that any command may run twice.
+  const connector = await connectorFor(options.connection, { ...limits, resend: true }).catch(
+    (error: unknown) => {
+      throw refusalOf(error);
+    },
+  );
   const transport = new StreamTransport(connector, limits);
   await transport.opened();
   return transport;

@@ -1,12 +1,10 @@
+import { ConnectionLostError, setTimer, textOfReply, type Supervisor } from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
-import { textOfReply } from "./bytes.ts";
 import type { Entry } from "./entries.ts";
 import { afterEntryId, formatEntryId, ZERO_ID, type EntryId } from "./entry-id.ts";
-import { ConnectionLostError, transportErrorOf, verdictOf } from "./errors.ts";
+import { transportErrorOf, verdictOf } from "./errors.ts";
 import type { Keys } from "./keys.ts";
-import { setTimer } from "./platform.ts";
 import type { Tap } from "./reader.ts";
-import type { Supervisor } from "./supervisor.ts";
 
 /** How a request came back. */
 export const OUTCOME: { readonly answered: "0"; readonly failed: "1"; readonly tooLarge: "2" } = {

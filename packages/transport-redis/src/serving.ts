@@ -1,13 +1,12 @@
+import { textOfReply, type Supervisor } from "@tidemark/redis-connection";
 import type { RequestHandler, Service } from "@tidemark/transport";
 import { TransportError } from "@tidemark/transport";
-import { textOfReply } from "./bytes.ts";
 import type { Entry } from "./entries.ts";
 import { ZERO_ID, type EntryId } from "./entry-id.ts";
 import type { Keys } from "./keys.ts";
 import type { Limits } from "./options.ts";
 import type { Tap } from "./reader.ts";
 import { capFor, OUTCOME, trimAfter } from "./requests.ts";
-import type { Supervisor } from "./supervisor.ts";
 
 /** Handlers of one subject that run at once; beyond it requests stay in their stream. */
 const RUNNING_MAX = 256;

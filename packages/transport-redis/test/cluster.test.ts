@@ -1,58 +1,21 @@
 import { readFileSync } from "node:fs";
-import { freePort, startRedis, type RedisServer } from "@tidemark/servers";
+import { startRedisCluster, type RedisServer } from "@tidemark/servers";
 import { describeTransport } from "@tidemark/transport-conformance";
 import { Cluster, Redis } from "ioredis";
 import { Cluster as Cluster5 } from "ioredis-5";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openRedisTransport, type RedisTransport } from "../src/index.ts";
 import { haveRedis } from "./helpers.ts";
-import { eventually, Heard, ship } from "./wait.ts";
+import { Heard, ship } from "./wait.ts";
 
 const installed = await haveRedis();
-const SLOTS = 16_384;
-
-/** Three primaries, a third of the slots each. */
-async function startCluster(): Promise<RedisServer[]> {
-  const servers: RedisServer[] = [];
-  const buses: string[] = [];
-  for (let node = 0; node < 3; node++) {
-    // The port of the cluster bus must be free as well; by default it is out of range for a high port.
-    const bus = `${await freePort()}`;
-    const args = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
-    servers.push(await startRedis({ args }));
-    buses.push(bus);
-  }
-  const clients = servers.map(({ port }) => new Redis(port, "127.0.0.1"));
-  try {
-    const [first] = clients;
-    for (const [node, client] of clients.entries()) {
-      const from = Math.floor((SLOTS * node) / 3);
-      const to = Math.floor((SLOTS * (node + 1)) / 3) - 1;
-      await client.call("CLUSTER", "ADDSLOTSRANGE", `${from}`, `${to}`);
-      await client.call("CLUSTER", "SET-CONFIG-EPOCH", `${node + 1}`);
-    }
-    for (const [node, server] of servers.entries()) {
-      if (node > 0) await first!.call("CLUSTER", "MEET", "127.0.0.1", `${server.port}`, buses[node]!);
-    }
-    await eventually(async () => {
-      const infos = await Promise.all(clients.map((client) => client.call("CLUSTER", "INFO")));
-      return infos.every(
-        (info) => String(info).includes("cluster_state:ok") && String(info).includes("cluster_known_nodes:3"),
-      );
-    }, "the cluster being formed");
-  } finally {
-    for (const client of clients) client.disconnect();
-  }
-  return servers;
-}
-
 const claims = { frameBytesMax: 1_048_576, ordered: true, replay: true, persistent: false };
 
 describe.skipIf(!installed)("TRN-7 a Redis Cluster of three nodes", () => {
   let servers: RedisServer[] = [];
   let meshes = 0;
   beforeAll(async () => {
-    servers = await startCluster();
+    servers = await startRedisCluster();
   });
   afterAll(async () => {
     for (const server of servers) await server.remove();

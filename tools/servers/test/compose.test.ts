@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { findServer, freePort, type ServerKind } from "../src/index.ts";
 import { ServerProcess, temporaryFolder } from "../src/server-process.ts";
-import { ask } from "./ask.ts";
+import { ask } from "../src/ask.ts";
 
 const FILE = readFileSync(new URL("../../../compose.yaml", import.meta.url), "utf8");
 /** Where both images keep what is to outlive a container; that of Redis also begins there. */

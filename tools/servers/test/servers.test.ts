@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import { findServer, openFaultProxy, startNats, startRedis, type ServerRelease } from "../src/index.ts";
-import { ask } from "./ask.ts";
+import { ask } from "../src/ask.ts";
 
 function versionOf(info: string): string {
   return /"version":"([^"]+)"/.exec(info)?.[1] ?? info;

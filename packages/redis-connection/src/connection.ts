@@ -7,6 +7,8 @@ export interface Connection {
   readonly ready: Promise<void>;
   /** Sends a command; strings in the reply are bytes. The first argument that is a key is `args[keyAt]`. */
   call(args: readonly Argument[], keyAt: number): Promise<unknown>;
+  /** Sends a command without a key to every primary there is. */
+  everywhere(args: readonly string[]): Promise<unknown[]>;
   /** Ends it at once. Idempotent. */
   destroy(): void;
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 
-/** Sends a line and resolves with what comes back first. */
+/** Sends a line to a port of this machine and resolves with what comes back first. */
 export async function ask(port: number, line: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   try {

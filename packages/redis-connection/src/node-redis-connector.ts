@@ -1,6 +1,6 @@
 import { CLIENT_BYTES, clientArgument } from "./bytes.ts";
+import type { ConnectionSettings, NodeRedisClient } from "./clients.ts";
 import type { Connection, ConnectionEvents, Connector } from "./connection.ts";
-import type { Limits, NodeRedisClient } from "./options.ts";
 
 /** What is used of a node-redis client of our own. */
 interface OwnClient extends NodeRedisClient {
@@ -13,11 +13,11 @@ interface OwnClient extends NodeRedisClient {
 const TYPE_MAPPING = { typeMapping: { 36: CLIENT_BYTES } };
 
 /** A connector after a client that somebody else uses. */
-export function borrowNodeRedis(client: NodeRedisClient, limits: Limits): Connector {
+export function borrowNodeRedis(client: NodeRedisClient, settings: ConnectionSettings): Connector {
   const { options } = client as NodeRedisClient & { options?: { socket?: object } };
   const overrides = {
     disableOfflineQueue: true,
-    socket: { ...options?.socket, connectTimeout: limits.connectTimeoutMs, reconnectStrategy: false },
+    socket: { ...options?.socket, connectTimeout: settings.connectTimeoutMs, reconnectStrategy: false },
   };
   return {
     cluster: false,
@@ -37,6 +37,7 @@ function connectionOf(client: OwnClient, events: ConnectionEvents): Connection {
   return {
     ready,
     call: (args) => client.sendCommand(args.map(clientArgument), TYPE_MAPPING),
+    everywhere: async (args) => [await client.sendCommand(args, TYPE_MAPPING)],
     destroy: () => {
       if (destroyed) return;
       destroyed = true;

@@ -1,6 +1,6 @@
+import type { ConnectionSettings } from "./clients.ts";
 import type { Argument, Connection, Connector } from "./connection.ts";
 import { ConnectionLostError, isUnauthorized, textOf } from "./errors.ts";
-import type { Limits } from "./options.ts";
 import { jitteredMs, monotonicMs, setTimer } from "./platform.ts";
 
 const RETRY_FIRST_MS = 25;
@@ -19,7 +19,7 @@ export class Supervisor {
   /** Why the last connection ended or could not be opened. */
   failure: unknown;
   readonly #connector: Connector;
-  readonly #limits: Limits;
+  readonly #settings: ConnectionSettings;
   readonly #onChange: () => void;
   readonly #pending: Set<Pending> = new Set();
   readonly #waiting: Set<() => void> = new Set();
@@ -32,9 +32,9 @@ export class Supervisor {
   #cancelRetry: (() => void) | undefined;
   #closed: boolean = false;
 
-  constructor(connector: Connector, limits: Limits, onChange: () => void) {
+  constructor(connector: Connector, settings: ConnectionSettings, onChange: () => void) {
     this.#connector = connector;
-    this.#limits = limits;
+    this.#settings = settings;
     this.#onChange = onChange;
     this.#open();
   }
@@ -76,10 +76,19 @@ export class Supervisor {
    * @throws `ConnectionLostError` if nobody knows what became of it; errors of the server are passed on.
    */
   call(args: readonly Argument[], keyAt: number = 1, allowanceMs: number = 0): Promise<unknown> {
+    return this.#send((connection) => connection.call(args, keyAt), allowanceMs);
+  }
+
+  /** Sends a command without a key to every primary. @throws As {@link Supervisor.call} */
+  everywhere(args: readonly string[]): Promise<unknown[]> {
+    return this.#send((connection) => connection.everywhere(args), 0) as Promise<unknown[]>;
+  }
+
+  #send(send: (connection: Connection) => Promise<unknown>, allowanceMs: number): Promise<unknown> {
     const connection = this.#connection;
     if (!this.#up || connection === undefined) {
       return Promise.reject(
-        new ConnectionLostError(`Not connected: ${textOf(this.failure ?? "connecting")}`),
+        new ConnectionLostError(`Not connected: ${textOf(this.failure ?? "connecting")}`, { sent: false }),
       );
     }
     return new Promise((resolve, reject) => {
@@ -93,7 +102,7 @@ export class Supervisor {
       };
       if (this.#pending.size === 0) this.#heardMs = monotonicMs();
       this.#pending.add(pending);
-      connection.call(args, keyAt).then(
+      send(connection).then(
         (reply) => {
           this.#heard(connection);
           pending.settle({ reply });
@@ -110,14 +119,14 @@ export class Supervisor {
   /** Throws this connection away, and opens another. */
   replace(why: string): void {
     if (this.#connection !== undefined && this.#up)
-      this.#lost(this.#connection, new ConnectionLostError(why));
+      this.#lost(this.#connection, new ConnectionLostError(why, { sent: true }));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelRetry?.();
-    this.#drop(new ConnectionLostError("The transport was closed"));
+    this.#drop(new ConnectionLostError("It was closed", { sent: true }));
     for (const done of [...this.#waiting]) done();
   }
 
@@ -131,7 +140,7 @@ export class Supervisor {
     try {
       connection = this.#connector.open({
         failed: (error) => (last = error),
-        ended: () => lost(last ?? new ConnectionLostError("The connection was closed")),
+        ended: () => lost(last ?? new ConnectionLostError("The connection was closed", { sent: true })),
       });
     } catch (error) {
       this.#retry(error);
@@ -139,8 +148,13 @@ export class Supervisor {
     }
     const opened = connection;
     this.#connection = opened;
-    const cancel = setTimer(this.#limits.connectTimeoutMs, () =>
-      lost(last ?? new ConnectionLostError(`No connection after ${this.#limits.connectTimeoutMs} ms`)),
+    const cancel = setTimer(this.#settings.connectTimeoutMs, () =>
+      lost(
+        last ??
+          new ConnectionLostError(`No connection after ${this.#settings.connectTimeoutMs} ms`, {
+            sent: false,
+          }),
+      ),
     );
     opened.ready.then(
       () => {
@@ -164,7 +178,9 @@ export class Supervisor {
     if (this.#connection !== connection || this.#closed) return;
     // One that comes up and fails at once is no progress.
     if (this.#up && monotonicMs() - this.#upMs > RETRY_MAX_MS) this.#attempt = 0;
-    this.#drop(new ConnectionLostError(`The connection was lost: ${textOf(error)}`, { cause: error }));
+    this.#drop(
+      new ConnectionLostError(`The connection was lost: ${textOf(error)}`, { sent: true, cause: error }),
+    );
     this.#retry(error);
   }
 
@@ -195,7 +211,7 @@ export class Supervisor {
     if (this.#watchdog !== undefined) return;
     let allowanceMs = 0;
     for (const pending of this.#pending) allowanceMs = Math.max(allowanceMs, pending.allowanceMs);
-    const limitMs = this.#limits.replyTimeoutMs + allowanceMs;
+    const limitMs = this.#settings.replyTimeoutMs + allowanceMs;
     const leftMs = Math.max(1, this.#heardMs + limitMs - monotonicMs());
     this.#watchdog = setTimer(leftMs, () => {
       this.#watchdog = undefined;

@@ -1,0 +1,19 @@
+export { clientArgument, textOfReply, type ClientBytes } from "./bytes.ts";
+export type {
+  ConnectionSettings,
+  IoredisClient,
+  IoredisOptions,
+  NodeRedisClient,
+  RedisClient,
+} from "./clients.ts";
+export { connectorFor } from "./connect.ts";
+export type { Argument, Connection, ConnectionEvents, Connector } from "./connection.ts";
+export {
+  ConnectionLostError,
+  isUnauthorized,
+  RedisConnectionError,
+  textOf,
+  type RedisConnectionErrorCode,
+} from "./errors.ts";
+export { jitteredMs, monotonicMs, setTimer } from "./platform.ts";
+export { Supervisor } from "./supervisor.ts";
