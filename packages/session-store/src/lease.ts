@@ -1,5 +1,6 @@
 import { SessionStoreError } from "./errors.ts";
 import { guardLeaseClaim } from "./lease-limits.ts";
+import { recordCodec, type RecordCodec } from "./records.ts";
 
 /**
  * The lease register of a session: who may commit, and until when by the store's clock. There is one a session, and it
@@ -19,6 +20,9 @@ export interface LeaseRecord {
   readonly expiresAtMs: number;
   readonly released: boolean;
 }
+
+/** How the lease register is stored. */
+export const leaseRecord: RecordCodec<LeaseRecord> = recordCodec("lease", 1);
 
 /** What a holder shows with each write: a lease without its times. */
 export interface LeaseFence {

@@ -1,0 +1,94 @@
+import { encodeKey, type KvKey, type Partition } from "@tidemark/kv";
+
+/**
+ * Where the records of a session lie, in the partition {@link sessionPartition}. A register is one record that
+ * decisions check, so that what does not concern the same register does not contend.
+ *
+ * | key                    | record                                                                      |
+ * | :--------------------- | :-------------------------------------------------------------------------- |
+ * | `gate`                 | register: whether the session is open, archived or deleted; absent: unknown |
+ * | `meta`                 | session meta                                                                |
+ * | `lease`                | register: the execution lease                                               |
+ * | `head`                 | register: the head without its graph; absent before the first commit        |
+ * | `frame`, id            | an agent frame                                                              |
+ * | `node`, sequence       | a node of the graph                                                         |
+ * | `node-id`, id          | the sequence of a node                                                      |
+ * | `turn`, id             | stamp and result of a turn                                                  |
+ * | `part`, digest         | raw bytes of a checkpoint's component                                       |
+ * | `queue`                | register: counter and version of queued work                                |
+ * | `work`, sequence       | a work batch                                                                |
+ * | `work-id`, id          | the sequence of a work batch                                                |
+ * | `source`, key          | what was queued under a source key                                          |
+ * | `claim`, id            | a claim of work                                                             |
+ * | `attachment`, id       | an attachment's row                                                         |
+ * | `anchor`, name         | nodes that are kept for somebody                                            |
+ */
+export const sessionKeys: {
+  readonly gate: KvKey;
+  readonly meta: KvKey;
+  readonly lease: KvKey;
+  readonly head: KvKey;
+  readonly queue: KvKey;
+  frame(id: string): KvKey;
+  node(sequence: number): KvKey;
+  nodeId(id: string): KvKey;
+  turn(id: string): KvKey;
+  part(digest: string): KvKey;
+  work(sequence: number): KvKey;
+  workId(id: string): KvKey;
+  source(key: string): KvKey;
+  claim(id: string): KvKey;
+  attachment(id: string): KvKey;
+  anchor(name: string): KvKey;
+} = {
+  gate: encodeKey(["gate"]),
+  meta: encodeKey(["meta"]),
+  lease: encodeKey(["lease"]),
+  head: encodeKey(["head"]),
+  queue: encodeKey(["queue"]),
+  frame: (id) => encodeKey(["frame", id]),
+  node: (sequence) => encodeKey(["node", sequence]),
+  nodeId: (id) => encodeKey(["node-id", id]),
+  turn: (id) => encodeKey(["turn", id]),
+  part: (digest) => encodeKey(["part", digest]),
+  work: (sequence) => encodeKey(["work", sequence]),
+  workId: (id) => encodeKey(["work-id", id]),
+  source: (key) => encodeKey(["source", key]),
+  claim: (id) => encodeKey(["claim", id]),
+  attachment: (id) => encodeKey(["attachment", id]),
+  anchor: (name) => encodeKey(["anchor", name]),
+};
+
+/** The kinds of records of which a session has many, for ranges: `prefixRange([kind])`. */
+export type SessionRowKind =
+  | "frame"
+  | "node"
+  | "node-id"
+  | "turn"
+  | "part"
+  | "work"
+  | "work-id"
+  | "source"
+  | "claim"
+  | "attachment"
+  | "anchor";
+
+/** The partition that holds everything of a session: what one commit can change together. */
+export function sessionPartition(session: string): Partition {
+  return `session/${session}`;
+}
+
+/** The partition of a blob: `free`, `condemned` or `deleting`, and who holds it. */
+export function blobPartition(digest: string): Partition {
+  return `blob/${digest}`;
+}
+
+/** One of the 256 partitions in which sessions are listed. */
+export function directoryPartition(bucket: number): Partition {
+  return `directory/${bucket.toString(16).padStart(2, "0")}`;
+}
+
+/** Where a session is listed in its directory partition. */
+export function directoryKey(session: string): KvKey {
+  return encodeKey(["session", session]);
+}
