@@ -44,6 +44,7 @@ export const HASH_CONTEXTS: {
   readonly signalSchema: "tidemark 2026 signal-schema v1";
   readonly signalTag: "tidemark 2026 signal-tag v1";
   readonly signalRequest: "tidemark 2026 signal-request v1";
+  readonly journalMessage: "tidemark 2026 journal-message v1";
   readonly turnCommit: "tidemark 2026 turn-commit v1";
   readonly checkpointManifest: "tidemark 2026 checkpoint-manifest v1";
   readonly checkpointComponent: "tidemark 2026 checkpoint-component v1";
@@ -78,6 +79,7 @@ export const HASH_CONTEXTS: {
   signalSchema: "tidemark 2026 signal-schema v1",
   signalTag: "tidemark 2026 signal-tag v1",
   signalRequest: "tidemark 2026 signal-request v1",
+  journalMessage: "tidemark 2026 journal-message v1",
   turnCommit: "tidemark 2026 turn-commit v1",
   checkpointManifest: "tidemark 2026 checkpoint-manifest v1",
   checkpointComponent: "tidemark 2026 checkpoint-component v1",

@@ -53,6 +53,12 @@ export type SessionStoreErrorCode =
   | "BUSY"
   /** The key-value store survives less than `requireDurable` asks for: see `durability`. */
   | "DURABILITY_TOO_LOW"
+  /** The region does not accept an entry of this session's journal: see the message. */
+  | "JOURNAL_REFUSED"
+  /** Some of what another region wrote to a session is missing here, and nothing was applied over the hole: see `session`. */
+  | "JOURNAL_GAP"
+  /** What the cluster has committed of a session has not arrived here yet: see `session`, `expected`, `actual`. */
+  | "NOT_YET_VISIBLE"
   /** The store was closed. */
   | "STORE_CLOSED"
   /** The key-value store failed, which is the cause; a write may have happened all the same. */
@@ -82,7 +88,11 @@ export interface SessionStoreErrorOptions extends TidemarkErrorOptions {
   readonly durability?: string;
 }
 
-const RETRYABLE: ReadonlySet<SessionStoreErrorCode> = new Set(["BUSY", "ATTACHMENT_RETRY"]);
+const RETRYABLE: ReadonlySet<SessionStoreErrorCode> = new Set([
+  "BUSY",
+  "ATTACHMENT_RETRY",
+  "NOT_YET_VISIBLE",
+]);
 
 /** An expected failure of `@tidemark/session-store`. Facts that its code does not name are `undefined`. */
 export class SessionStoreError extends TidemarkError<SessionStoreErrorCode> {

@@ -29,3 +29,8 @@ export * from "./work-change.ts";
 export * from "./work-claim.ts";
 export * from "./work-draft.ts";
 export * from "./work-queue-record.ts";
+export { appendMessage, type JournalMessage, MESSAGE_PARTS_MAX, MessageReader } from "./journal-parts.ts";
+export * from "./record-journal.ts";
+export * from "./record-message.ts";
+export * from "./region-journal.ts";
+export * from "./session-journal.ts";
