@@ -25,8 +25,8 @@ export interface SessionChangesOptions {
 
 /**
  * Every operation of one session once, behind a cursor or from the moment of this call, then more as they are applied.
- * What is past is read from the stored logs, so a slow reader costs no memory. What a cursor left out because every
- * member had it may come again.
+ * What is past is read from the stored logs, so a slow reader costs no memory. What a cursor has no room to name, as
+ * every member had it, may come again.
  */
 export function sessionChanges(options: SessionChangesOptions): AsyncIterable<SessionChange> {
   const { after, vector } = options;

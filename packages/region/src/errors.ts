@@ -31,6 +31,8 @@ export type RegionErrorCode =
   | "SHARDS_MISMATCH"
   /** The region's own description on disk is lost or cannot be read, or its logs lack what no checkpoint covers. */
   | "REGION_DAMAGED"
+  /** A new directory cannot be written, so that the region does not join: it is tried again. */
+  | "DIRECTORY_UNWRITABLE"
   /** What a cursor or ticket covers has not arrived here before the deadline: `missing` says what. */
   | "NOT_YET_VISIBLE"
   /** A cursor or ticket names a position that this cluster never wrote. */

@@ -148,9 +148,11 @@ export async function openRegion<Signal extends string = string, States extends 
       engine.joinWith(async (signal) => {
         const { membership, keys } = await findCluster(engine, members, signal);
         const { seed, shards, encryption = false } = membership;
-        if (keys !== undefined) await writeKeyFile(fs, dir, hasher, keys);
-        await note({ seed, shards, encryption });
-        await writeMembersFile(fs, dir, membership);
+        await writeOn(engine, signal, async () => {
+          if (keys !== undefined) await writeKeyFile(fs, dir, hasher, keys);
+          await note({ seed, shards, encryption });
+          await writeMembersFile(fs, dir, membership);
+        });
         await engine.start(membership, { bootstrap: false, joining: true, checkpoint: undefined, keys });
       });
     } else {
@@ -187,7 +189,7 @@ export async function openRegion<Signal extends string = string, States extends 
       else {
         engine.joinWith(async (signal) => {
           const found = await askOn(engine, signal, (asking) => takeKeys(engine, membership, asking));
-          await writeKeyFile(fs, dir, hasher, found);
+          await writeOn(engine, signal, () => writeKeyFile(fs, dir, hasher, found));
           await engine.start(membership, { ...how, keys: found });
         });
       }
@@ -349,6 +351,27 @@ async function askOn<Answer>(
       });
     } finally {
       stop();
+    }
+  }
+}
+
+/** Writes what joining needs, tried until the disk takes it; ends when the region is closed. */
+async function writeOn(engine: RegionEngine, signal: AbortSignal, write: () => Promise<void>): Promise<void> {
+  const { options, platform } = engine.parts;
+  for (let pauseMs = JOIN_PAUSE_MS.min; ; pauseMs = Math.min(pauseMs * 2, JOIN_PAUSE_MS.max)) {
+    signal.throwIfAborted();
+    try {
+      return await write();
+    } catch (error) {
+      engine.cannotJoin(
+        new RegionError(
+          "DIRECTORY_UNWRITABLE",
+          `Cannot join: ${options.dir} cannot be written (${String(error)}); make room, or mend the disk: it is tried again`,
+          { retryable: true, cause: error },
+        ),
+      );
+      const wait = { timers: platform.timers, timeoutMs: pauseMs, signals: [signal] };
+      await waitFor(wait, () => () => undefined);
     }
   }
 }

@@ -1,7 +1,15 @@
 import type { Hasher, LogId, ShardId } from "@tidemark/core";
 import { ReplicationError } from "@tidemark/replication";
 import type { ClusterKey, CoverageNeed, Replication } from "@tidemark/replication";
-import { Cursor, decodeCursor, decodeTicket, encodeCursor, encodeTicket, Ticket } from "@tidemark/session";
+import {
+  Cursor,
+  CURSOR_ENTRIES_MAX,
+  decodeCursor,
+  decodeTicket,
+  encodeCursor,
+  encodeTicket,
+  Ticket,
+} from "@tidemark/session";
 import type { SessionFold, TokenPosition } from "@tidemark/session";
 import { RegionError } from "./errors.ts";
 import type { MissingPosition } from "./errors.ts";
@@ -41,11 +49,21 @@ export class RegionTokens {
     this.#options = options;
   }
 
-  /** The positions a bearer of this session has seen here; what is stable everywhere need not be said. */
+  /**
+   * The positions a bearer of this session has seen here. What every member has is named, too, while there is room: a
+   * disk that rots, or is put back, may have lost it again.
+   */
   cursor(session: string): Cursor {
-    const { fold } = this.#options;
+    const { fold, replication } = this.#options;
+    const frontier = replication.frontier();
+    const places = fold.lastPositions(session);
+    const unstable = places.filter(({ log, lsn }) => !frontier.covers(log, lsn));
+    const stable = places
+      .filter(({ log, lsn }) => frontier.covers(log, lsn))
+      .toSorted((a, b) => b.log.epoch - a.log.epoch)
+      .slice(0, Math.max(0, CURSOR_ENTRIES_MAX - unstable.length));
     return new Cursor(
-      encodeCursor({ session, entries: this.#unstable(fold.lastPositions(session)), ...this.#seal() }),
+      encodeCursor({ session, entries: [...unstable, ...stable].map(toPosition), ...this.#seal() }),
     );
   }
 
@@ -58,14 +76,15 @@ export class RegionTokens {
     for (const { log } of replication.vector().entries()) {
       if (log.channel !== "sessions") continue;
       const lsn = frontier.lsnOf(log);
-      if (lsn > 0) base.push({ region: log.region, epoch: log.epoch, lsn });
+      if (lsn > 0) base.push(toPosition({ log, lsn }));
     }
+    const above = fold.lastUserPositions(user).filter(({ log, lsn }) => !frontier.covers(log, lsn));
     return new Ticket(
       encodeTicket({
         user,
         expiresAtMs: now() + (options.ticketMs ?? REGION_DEFAULTS.ticketMs),
         base,
-        entries: this.#unstable(fold.lastUserPositions(user)),
+        entries: above.map(toPosition),
         ops: ops.map(({ bytes }) => bytes),
         complete,
         ticketBytesMax: REGION_DEFAULTS.ticketBytesMax,
@@ -132,13 +151,6 @@ export class RegionTokens {
       .filter(({ lsn, reached }) => reached < lsn);
   }
 
-  #unstable(positions: readonly { readonly log: LogId; readonly lsn: number }[]): TokenPosition[] {
-    const frontier = this.#options.replication.frontier();
-    return positions
-      .filter(({ log, lsn }) => !frontier.covers(log, lsn))
-      .map(({ log, lsn }) => ({ region: log.region, epoch: log.epoch, lsn }));
-  }
-
   #seal(): { clusterId: Uint8Array; hasher: Hasher; key?: ClusterKey } {
     const { clusterId, hasher, clusterKeys } = this.#options;
     const key = clusterKeys[0];
@@ -149,6 +161,10 @@ export class RegionTokens {
     const { clusterId, hasher, clusterKeys } = this.#options;
     return { clusterId, hasher, keys: clusterKeys };
   }
+}
+
+function toPosition({ log, lsn }: { readonly log: LogId; readonly lsn: number }): TokenPosition {
+  return { region: log.region, epoch: log.epoch, lsn };
 }
 
 /** A token names logs by region and epoch alone; the shard is for logs that nobody has told of yet. */

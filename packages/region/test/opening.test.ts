@@ -330,3 +330,25 @@ test("RGN-1b closing while joining ends at once, and whoever waits is told", asy
   await expect(west.ready()).rejects.toMatchObject({ code: "REGION_CLOSED" });
   expect(() => west.users.get("ada").hidden()).toThrow(expect.objectContaining({ code: "REGION_CLOSED" }));
 });
+
+test("RGN-1 scenario 8: a newcomer whose disk is full says so with a code, and joins once there is room", async () => {
+  await using cluster = await Cluster.of("us-east");
+  const members = { version: 2, regions: { "us-east": 1, "eu-west": 2 } };
+  await cluster.region("us-east").setMembers(members);
+  await cluster.region("us-east").sessions.start({ id: "s", user: "ada", agent: "scout" });
+  const disk = cluster.disk("eu-west");
+  disk.failSync({ path: "region.json.tmp" });
+  disk.failWrite({ path: "region.json.tmp", nth: 2, code: "ENOSPC" });
+  const newcomer = await cluster.open("eu-west", { members });
+  await expect(newcomer.ready({ timeoutMs: 5_000 })).rejects.toMatchObject({
+    name: "RegionError",
+    code: "DIRECTORY_UNWRITABLE",
+    retryable: true,
+    message: expect.stringContaining("make room"),
+  });
+  expect(newcomer.health().status).not.toBe("ready");
+  // It has everything once it has acknowledged everything.
+  expect(await cluster.region("us-east").synced({ timeoutMs: 10_000 })).toBe(true);
+  await newcomer.ready({ timeoutMs: 5_000 });
+  expect(newcomer.sessions.get("s")?.state().user).toBe("ada");
+});

@@ -141,6 +141,31 @@ test("SES-13 what a disk has lost and no member holds is POSITION_LOST in every 
   }
 });
 
+test("SES-13 what every member had is waited for where a disk has lost it again", async () => {
+  await using cluster = await Cluster.of("us-east", "eu-west");
+  const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
+  await session.annotate("held everywhere");
+  await session.annotate("held everywhere, too");
+  await cluster.converged();
+  const cursor = session.cursor();
+  cluster.network.cut("us-east", "eu-west");
+  await cluster.kill("eu-west");
+  const disk = cluster.disk("eu-west");
+  const [segment] = (await disk.list("data/sessions")).filter((name) => name.startsWith("r00001"));
+  disk.flipBit(`data/sessions/${segment}`, 150, 0);
+  for (const name of await disk.list("data"))
+    if (name.startsWith("checkpoint-")) await disk.unlink(`data/${name}`);
+  const west = await cluster.open("eu-west");
+  const [, early] = await Promise.allSettled([
+    west.ready({ timeoutMs: 0 }),
+    west.sessions.resume(session.id, { cursor, timeoutMs: 5 }),
+  ]);
+  expect(early).toMatchObject({ reason: { name: "RegionError", code: "NOT_YET_VISIBLE" } });
+  cluster.network.heal();
+  const there = await west.sessions.resume(session.id, { cursor, timeoutMs: 30_000 });
+  expect(there.state().annotations).toEqual([{ text: "held everywhere" }, { text: "held everywhere, too" }]);
+});
+
 test("SES-14 a ticket enters a region where the session is new, and any session of the user accepts it", async () => {
   await using cluster = await Cluster.of("us-east", "eu-west");
   cluster.network.cut("us-east", "eu-west");

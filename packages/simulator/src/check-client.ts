@@ -188,6 +188,7 @@ function* checkFollows(
   if (op === undefined) return;
   for (const before of seen) {
     if (before.session !== write.session || effectNameOf(before) === effectNameOf(write)) continue;
+    if (isErased(evidence, before, write)) continue;
     const effect = evidence.effectIdOf(before);
     const stamps = effect === undefined ? [] : evidence.copiesOf(effect).map((copy) => copy.op.stamp);
     if (stamps.length > 0 && stamps.every((stamp) => stamp >= op.stamp))
@@ -196,4 +197,15 @@ function* checkFollows(
         before,
       });
   }
+}
+
+/** Whether a user was erased between two writes: what is gone is left out of tickets, and nothing is ordered behind it. */
+function isErased({ writes }: Evidence, { user, index }: WriteEvent, until: WriteEvent): boolean {
+  return writes.some(
+    (erase) =>
+      erase.operation === "erase" &&
+      erase.user === user &&
+      (erase.returnedIndex ?? Number.POSITIVE_INFINITY) > index &&
+      erase.index < (until.returnedIndex ?? Number.POSITIVE_INFINITY),
+  );
 }

@@ -11,7 +11,7 @@ const REFUSALS: readonly RegExp[] = [
   /^SESSION_(UNKNOWN|PURGED)$/,
   // A region that has not joined says what keeps it.
   /^(MEMBERSHIP|SHARDS|ENCRYPTION)_MISMATCH$/,
-  /^KEYS_REFUSED$/,
+  /^(KEYS_REFUSED|DIRECTORY_UNWRITABLE)$/,
   /^REGION_(NOT_READY|CLOSED|FENCED|REMOVED)$/,
   /^READ_ONLY$/,
   /^WAL_[A-Z_]+$/,
@@ -52,8 +52,5 @@ function lacks(evidence: Evidence, knowledge: Knowledge, { to }: RoamEvent, writ
   const copies = evidence.copiesOf(effect);
   // Its state may have come from another region, of which it is not known yet how far it reached.
   if ([...evidence.replaced].some((life) => life.startsWith(`${to} `))) return false;
-  // A token leaves out what every member had: a disk that is put back to before that does not know so.
-  if (evidence.events.some((event) => event.type === "life" && event.region === to && event.forgets === true))
-    return false;
   return copies.length > 0 && copies.every(({ op }) => knowledge.knows(to, op) === false);
 }
