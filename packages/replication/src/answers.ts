@@ -69,7 +69,12 @@ export class Answers {
     if (request.kind === "membership") return { kind: "membership", membership: membership.list };
     // Who was removed may still say what it holds: its own records are fetched.
     const departed = request.kind === "vectors" && membership.list.removed?.has(frame.region) === true;
-    if (!frame.ofCluster || !(isPeer(frame.region) || departed)) return refuse(request, "not-a-member");
+    if (!frame.ofCluster || !(isPeer(frame.region) || departed)) {
+      // A later list may name it.
+      if (frame.ofCluster && request.kind === "vectors")
+        told(frame.region, request.membershipDigest, request.ack, request.schema);
+      return refuse(request, "not-a-member");
+    }
     switch (request.kind) {
       case "range":
         return this.#range(request);

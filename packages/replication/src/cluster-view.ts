@@ -4,6 +4,7 @@ import type { Log, Timers, Wal } from "@tidemark/wal";
 import type { Applier } from "./applier.ts";
 import type { Convergence } from "./convergence.ts";
 import type { DivergenceReport } from "./divergence.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Fence } from "./fence.ts";
 import type { FrameCodec } from "./frame.ts";
 import type { LogHealth, PeerState, ReplicationHealth } from "./health.ts";
@@ -36,6 +37,7 @@ export interface ClusterViewOptions {
   readonly state: ReplicationState;
   readonly stability: Stability;
   readonly peers: PeerTable;
+  readonly exchange: Exchange;
   readonly applier: Applier;
   readonly ownLogs: OwnLogs;
   readonly receiver: Receiver;
@@ -143,7 +145,11 @@ export class ClusterView {
     const version = this.#options.peers.get(peer.region)?.ack?.membershipVersion;
     if (version === 0 && membership.version > 0) return [`${peer.name} is fenced: it does not serve yet`];
     if (version !== undefined && version !== membership.version) {
-      return [`${peer.name} acks under version ${version} of the list of members, not ${membership.version}`];
+      const refused = this.#options.exchange.refusedList(peer.region, version);
+      const why = refused === undefined ? "" : `: ${refused}`;
+      return [
+        `${peer.name} acks under version ${version} of the list of members, not ${membership.version}${why}`,
+      ];
     }
     const schema =
       peer.sameSchema === false

@@ -2,6 +2,7 @@ import type { RegionId } from "@tidemark/core";
 import type { Timers, Vector, Wal } from "@tidemark/wal";
 import type { Ack } from "./ack.ts";
 import { equalBytes } from "./equal-bytes.ts";
+import { ReplicationError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import type { ReplicationLogger } from "./logger.ts";
 import { judgeMembership } from "./membership-change.ts";
@@ -48,7 +49,7 @@ export class Exchange {
     new Map();
 
   /** Why a peer's later list was not taken, the last time. */
-  readonly #unlearned: Map<RegionId, string> = new Map();
+  readonly #unlearned: Map<RegionId, Error> = new Map();
   /** When each peer was last asked for its list. */
   readonly #learnedFrom: Map<RegionId, number> = new Map();
 
@@ -85,7 +86,11 @@ export class Exchange {
     const peer = peers.get(region);
     if (peer === undefined) {
       const removed = membership.removed?.get(region);
-      if (removed === undefined) return;
+      if (removed === undefined) {
+        // Whoever knew the list that names it may have lost its disk since: it alone can tell.
+        if (ack.membershipVersion > membership.version) this.#learn(region);
+        return;
+      }
       const { reported } = peers.departed(region, removed.name, ack.vector);
       this.#options.engine.fetch(this.#reconcile(reported), true);
       this.#options.repair.check();
@@ -106,6 +111,13 @@ export class Exchange {
     await this.#options.engine.apply(this.#reconcile(ack.vector));
     this.#options.repair.check();
     this.#options.heard(peer);
+  }
+
+  /** Why a peer's list of that version, which is later than ours, is refused here: only an operator mends that. */
+  refusedList(region: RegionId, version: number): string | undefined {
+    const error = this.#unlearned.get(region);
+    const refused = error instanceof ReplicationError && error.code === "MEMBERSHIP_REFUSED";
+    return refused && version > this.#options.membership.list.version ? error.message : undefined;
   }
 
   /**
@@ -185,12 +197,14 @@ export class Exchange {
       const reply = await link.ask(region, { kind: "membership" });
       if (reply.kind !== "membership" || reply.membership.version <= membership.list.version) return;
       await membership.take(reply.membership);
+      this.#unlearned.delete(region);
     };
-    learn().catch((error: unknown) => {
-      const why = (error as Error).message;
+    learn().catch((error: Error) => {
+      const before = this.#unlearned.get(region);
+      if (link.signal.aborted) return;
+      this.#unlearned.set(region, error);
       // Once a reason, not once an ack.
-      if (link.signal.aborted || this.#unlearned.get(region) === why) return;
-      this.#unlearned.set(region, why);
+      if (before?.message === error.message) return;
       logger.warn({ peer: region, err: error }, "A peer's later list of members was not taken");
     });
   }

@@ -419,6 +419,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     state,
     stability,
     peers,
+    exchange,
     applier,
     ownLogs,
     receiver,

@@ -218,7 +218,9 @@ test("REP-5 REP-7 acks of another version of the list do not count, and health s
   expect(
     await cluster.timers.until(replication.acknowledged(log, lsn, { remote: 1 }, { timeoutMs: 100 })),
   ).toBe(false);
-  expect(replication.health().reasons).toEqual(["b acks under version 2 of the list of members, not 1"]);
+  expect(replication.health().reasons).toEqual([
+    "b acks under version 2 of the list of members, not 1: Cannot take the list of members v2 alpha=1, b=2: it gives id 1 to alpha: it was a's",
+  ]);
 });
 
 test("REP-5 a position is stable once every member holds it, and health names who blocks it since when", async () => {

@@ -252,6 +252,25 @@ test("REP-7 a member is added at run time: the list spreads, it blocks stability
   }
 });
 
+test("REP-7 a list that only its newcomer has left, after the disk that spread it was put back, is in force everywhere", async () => {
+  await using cluster = await TestCluster.of(["a", "b"]);
+  const first = cluster.membership;
+  cluster.network.cut("a", "b");
+  const { replication: b } = cluster.node("b");
+  await cluster.timers.until(b.setMembership(cluster.listOf("b", "a", "b", "c")));
+  cluster.membership = b.membership;
+  const { replication: c } = await cluster.open("c");
+  await cluster.timers.until(c.ready({ timeoutMs: 5_000, of: "any" }));
+  await cluster.stop("b");
+  cluster.network.heal();
+  const again = await cluster.open("b", { membership: first });
+  await cluster.timers.advance(3_000);
+  for (const { replication } of [cluster.node("a"), again, cluster.node("c")]) {
+    expect(replication.membership).toMatchObject({ version: 2, regions: c.membership.regions });
+    expect(replication.health()).toMatchObject({ state: "ready", reasons: [] });
+  }
+});
+
 test("REP-7 a dead member blocks stability until it is removed; its id is remembered, and what it lacks counts no more", async () => {
   await using cluster = await TestCluster.of(["a", "b", "c"]);
   await cluster.stop("c");
