@@ -3,12 +3,11 @@ import type { Region, Session } from "@tidemark/region";
 import type { AppSimulationOptions, AppSimulationResult, AppViolation } from "./app-simulation.ts";
 import { AppStory } from "./app-story.ts";
 import { checkHistory } from "./check-history.ts";
-import { converge } from "./converge.ts";
 import type { FaultFamily } from "./fault.ts";
 import type { Machine } from "./machine.ts";
-import { dropRemoved } from "./member-faults.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { Random } from "./random.ts";
+import { openRegions, settle } from "./settle.ts";
 import { sameState } from "./same-state.ts";
 import { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
@@ -48,7 +47,7 @@ export class AppRun<Signal extends string, States extends object> {
     try {
       const { faults: families = FAULTS } = this.#options;
       const nemesis = new Nemesis(world, { families, pauseMs: FAULT_PAUSE_MS });
-      const watch = new Watch({ history: world.history, regions: () => openOf(world) });
+      const watch = new Watch({ history: world.history, regions: () => openRegions(world) });
       world.time.afterStep(() => {
         watch.afterStep();
         this.#afterStep();
@@ -191,17 +190,8 @@ export class AppRun<Signal extends string, States extends object> {
   /** Everything is healed: all regions come to the same, and show the same. */
   async #settle(): Promise<void> {
     const world = this.#world;
-    const { time, history, machines, hasher } = world;
-    await world.healAll();
-    await converge({
-      time,
-      history,
-      regions: () => {
-        // A member that was told to leave may be let go only now.
-        dropRemoved(world);
-        return openOf(world);
-      },
-    });
+    const { history, machines, hasher } = world;
+    await settle(world);
     const [violation] = checkHistory(history.events, [], { hasher });
     if (violation !== undefined) throw violation;
     const views = [...machines.values()].map((machine) => this.#placeIn(machine)!);
@@ -234,9 +224,4 @@ export class AppRun<Signal extends string, States extends object> {
 /** What a region refuses, an application lives with; anything else is a violation. */
 function isRefusal(error: unknown): error is TidemarkError {
   return error instanceof TidemarkError && error.code !== "REDUCER_FAILED";
-}
-
-/** Regions whose process runs. */
-function openOf({ machines }: World): Region[] {
-  return [...machines.values()].flatMap(({ region }) => region ?? []);
 }

@@ -13,6 +13,11 @@ export interface ConvergeOptions {
   readonly roundTripMs?: number;
   /** Windows of frames that the longest transfer takes. @defaultValue 1 */
   readonly windows?: number;
+  /**
+   * What an operator does where regions ask for one, once it takes longer than it may: whether anything was done. From
+   * then on it may take as long again.
+   */
+  readonly mend?: () => Promise<boolean>;
   /** How much longer than it may take is waited before it is given up. @defaultValue 4 times as long */
   readonly patience?: number;
 }
@@ -20,6 +25,8 @@ export interface ConvergeOptions {
 /** How often it is looked at, at least, and as a part of what has passed. */
 const LOOK_MS = 10;
 const LOOKS = 20;
+/** How often an operator looks. */
+const MENDS_MAX = 2;
 
 /**
  * How long regions may take from the moment everything works to having everything: three round trips and one for each
@@ -36,15 +43,23 @@ export function lagBoundMs({
 
 /** Lets time pass until all regions have everything, and notes in the history how long that took. */
 export async function converge(options: ConvergeOptions): Promise<void> {
-  const { time, history, regions, patience = 4 } = options;
-  const healedAt = time.now();
+  const { time, history, regions, mend, patience = 4 } = options;
   const boundMs = lagBoundMs(options);
+  let healedAt = time.now();
+  let mends = 0;
   for (;;) {
     const missing = missingOf(regions());
     const tookMs = time.now() - healedAt;
     if (missing === undefined) {
       history.converged({ healedAt, convergedAt: time.now(), boundMs });
       return;
+    }
+    if (tookMs > boundMs && mend !== undefined && mends < MENDS_MAX) {
+      mends += 1;
+      if (await mend()) {
+        healedAt = time.now();
+        continue;
+      }
     }
     if (tookMs > boundMs * patience) {
       history.converged({ healedAt, boundMs, missing });

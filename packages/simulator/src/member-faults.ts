@@ -110,7 +110,7 @@ function resize(context: FaultContext): Fault | undefined {
 }
 
 /** Whether a call of a machine's process succeeds; one of a process that died in it does not. */
-async function succeeds(
+export async function succeeds(
   { life, region }: Machine,
   call: (region: Region) => Promise<void>,
 ): Promise<boolean> {

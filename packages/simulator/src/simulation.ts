@@ -1,16 +1,15 @@
 import { checkHistory } from "./check-history.ts";
-import { converge } from "./converge.ts";
 import { finalState } from "./final-state.ts";
 import type { FinalState } from "./final-state.ts";
 import type { HistoryEvent } from "./history-events.ts";
 import type { DirectoryFiles } from "./log-reader.ts";
 import { REGION_DIRECTORY } from "./machine.ts";
 import type { Machine } from "./machine.ts";
-import { dropRemoved } from "./member-faults.ts";
 import { Nemesis } from "./nemesis.ts";
 import { DEFAULT_PROFILE, PROFILES } from "./profile.ts";
 import type { SimulationPlan } from "./profile.ts";
 import { Random } from "./random.ts";
+import { openRegions, settle } from "./settle.ts";
 import { Violation } from "./violation.ts";
 import { Watch } from "./watch.ts";
 import { Workload } from "./workload.ts";
@@ -155,17 +154,7 @@ class Run {
   /** Heals everything and lets the regions have everything. */
   async #settle(): Promise<void> {
     const { world } = this;
-    await world.healAll();
-    await converge({
-      time: world.time,
-      history: world.history,
-      regions: () => {
-        // A member that was told to leave may be let go only now.
-        dropRemoved(world);
-        return openRegions(world);
-      },
-      roundTripMs: 2 * (world.options.network?.delay?.maxMs ?? 5),
-    });
+    await settle(world, { roundTripMs: 2 * (world.options.network?.delay?.maxMs ?? 5) });
     for (const { name, region } of world.machines.values())
       if (region !== undefined) world.trace.note(name, "certificate", region.certificate().digest);
   }
@@ -181,10 +170,6 @@ class Run {
     }
     return finals;
   }
-}
-
-function openRegions({ machines }: World): NonNullable<Machine["region"]>[] {
-  return [...machines.values()].flatMap(({ region }) => region ?? []);
 }
 
 /** Everything in a region's directory. */
