@@ -16,7 +16,9 @@ import { encodeKey, type KvKey, type Partition } from "@tidemark/kv";
  * | `turn`, id             | stamp and result of a turn                                                  |
  * | `part`, digest         | raw bytes of a checkpoint's component                                       |
  * | `queue`                | register: counter and version of queued work                                |
- * | `work`, sequence       | a work batch                                                                |
+ * | `work`, sequence       | a work batch, as it was queued                                              |
+ * | `open-work`, sequence  | the part of an open batch that changes                                      |
+ * | `settled-work`, sequence | how a batch ended                                                         |
  * | `work-id`, id          | the sequence of a work batch                                                |
  * | `source`, key          | what was queued under a source key                                          |
  * | `claim`, id            | a claim of work                                                             |
@@ -35,6 +37,8 @@ export const sessionKeys: {
   turn(id: string): KvKey;
   part(digest: string): KvKey;
   work(sequence: number): KvKey;
+  openWork(sequence: number): KvKey;
+  settledWork(sequence: number): KvKey;
   workId(id: string): KvKey;
   source(key: string): KvKey;
   claim(id: string): KvKey;
@@ -52,6 +56,8 @@ export const sessionKeys: {
   turn: (id) => encodeKey(["turn", id]),
   part: (digest) => encodeKey(["part", digest]),
   work: (sequence) => encodeKey(["work", sequence]),
+  openWork: (sequence) => encodeKey(["open-work", sequence]),
+  settledWork: (sequence) => encodeKey(["settled-work", sequence]),
   workId: (id) => encodeKey(["work-id", id]),
   source: (key) => encodeKey(["source", key]),
   claim: (id) => encodeKey(["claim", id]),
@@ -67,6 +73,8 @@ export type SessionRowKind =
   | "turn"
   | "part"
   | "work"
+  | "open-work"
+  | "settled-work"
   | "work-id"
   | "source"
   | "claim"
