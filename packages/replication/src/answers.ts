@@ -23,7 +23,8 @@ export interface AnswersOptions {
   readonly rangeBytes: number;
   readonly isPeer: (region: RegionId) => boolean;
   readonly ack: () => Ack;
-  readonly certificate: () => Certificate;
+  /** `undefined` while a log is repaired of which the state may not be what it says. */
+  readonly certificate: () => Certificate | undefined;
   /** Bytes of a log turned out to be damaged. */
   readonly damaged: (log: LogId, error: unknown) => void;
   /** Digests of slots, or of their objects; `undefined` where the state cannot tell. */
@@ -90,7 +91,9 @@ export class Answers {
         const detail = request.detail ?? { channel: "sessions", of: "slots" };
         const details = request.slots.length === 0 ? undefined : this.#options.details(request.slots, detail);
         if (request.slots.length > 0 && details === undefined) return refuse(request, "unsupported");
-        return { kind: "digests", ...certificate(), ...(details === undefined ? {} : { details }) };
+        const certified = certificate();
+        if (certified === undefined) return refuse(request, "not-held");
+        return { kind: "digests", ...certified, ...(details === undefined ? {} : { details }) };
       }
       case "snapshot": {
         const part = await this.#options.snapshot(decodeSnapshotToken(request.token));

@@ -27,6 +27,8 @@ export interface ConvergenceOptions {
   readonly state: ReplicationState;
   readonly transfer: StateTransfer;
   readonly frameBytesMax: number;
+  /** Whether the state is one of its vector. */
+  readonly comparable: () => boolean;
   /** Of this region: what it acks. */
   readonly foldVersion: number;
   /** The state was replayed from the beginning of all logs when this run began. */
@@ -67,6 +69,11 @@ export class Convergence {
     return this.#replayed;
   }
 
+  /** What another member may compare with. */
+  comparison(): Certificate | undefined {
+    return this.#options.comparable() ? this.certificate() : undefined;
+  }
+
   certificate(): Certificate {
     const { hasher, state, channels } = this.#options;
     return certify(hasher, state.vector(), channels);
@@ -92,6 +99,8 @@ export class Convergence {
     const reply = await this.#options.link.ask(peer, { kind: "digests", slots: [] }, options);
     if (reply.kind !== "digests")
       throw new ReplicationError("REQUEST_REFUSED", `Region ${peer} gives no certificate`);
+    if (!this.#options.comparable())
+      throw new ReplicationError("REQUEST_REFUSED", "Nothing is compared while a log is being repaired");
     const certificate = { vector: reply.vector, digest: reply.digest };
     const incomparable = this.#incomparable(peer);
     if (incomparable !== undefined) {
@@ -118,8 +127,8 @@ export class Convergence {
   }
 
   #compareAll(): void {
-    const { peers, state, transfer } = this.#options;
-    if (transfer.unready) return;
+    const { peers, state, transfer, comparable } = this.#options;
+    if (transfer.unready || !comparable()) return;
     for (const { region, reported, agrees } of peers.all()) {
       if (this.#incomparable(region) !== undefined) continue;
       const same = state.covers(reported) && reported.covers(state.vector());

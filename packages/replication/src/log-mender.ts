@@ -53,6 +53,17 @@ export class LogMender {
     return this.#current;
   }
 
+  /** Whether a log has damage that was not repaired yet. */
+  get needed(): boolean {
+    const { wal, applier } = this.#options;
+    return wal.logs().some(({ id, failed }) => {
+      const stopped = applier.stopped.get(formatLogId(id));
+      return (
+        failed?.code === "WAL_CORRUPT" || (stopped instanceof WalError && stopped.code === "WAL_CORRUPT")
+      );
+    });
+  }
+
   /** A reader met damage in a log. */
   damaged(id: LogId, error: unknown): void {
     if (!(error instanceof WalError) || error.code !== "WAL_CORRUPT") return;

@@ -296,6 +296,8 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     transfer,
     frameBytesMax: transport.capabilities.frameBytesMax,
     foldVersion,
+    // Keys may be gone with an erasure that a damaged log does not tell of: what was under them is missing here.
+    comparable: () => options.keys === undefined || !mender.needed,
     replayed: options.applied === undefined,
     diverged: options.diverged,
   });
@@ -348,7 +350,7 @@ export async function openReplication(options: OpenReplicationOptions): Promise<
     rangeBytes: transport.capabilities.frameBytesMax - RANGE_REPLY_OVERHEAD_BYTES,
     isPeer: (region) => peers.get(region) !== undefined,
     ack: currentAck,
-    certificate: () => convergence.certificate(),
+    certificate: () => convergence.comparison(),
     damaged: (log, error) => mender.damaged(log, error),
     details: (slots, detail) => {
       const bytesMax = Math.floor(transport.capabilities.frameBytesMax / 2);

@@ -94,6 +94,30 @@ test("WAL-8 a write of a foreign log that failed is repaired without reopening a
   expect(replication.metrics().logsRepaired).toBe(1);
 });
 
+test("SES-18 where users have keys, a state whose log is damaged is compared with none until the log is repaired", async () => {
+  await using cluster = await trio();
+  await cluster.stop("b");
+  await cluster.stop("a");
+  const encrypted: NodeOptions = { ...KEEPS, keys: () => new Uint8Array(64) };
+  for (const segment of (await segmentsOf(cluster, "b", 1)).slice(0, 1)) {
+    await flip(cluster.disk("b"), `data/sessions/${segment}`, 300);
+    await flip(cluster.disk("c"), `data/sessions/${segment}`, 300);
+  }
+  await cluster.stop("c");
+  // Nobody is there who has what both lack.
+  const [b, c] = [await cluster.open("b", encrypted), await cluster.open("c", KEEPS)];
+  await cluster.timers.advance(3_000);
+  await expect(cluster.timers.until(b.replication.requestCertificate(regionId(3)))).rejects.toMatchObject({
+    code: "REQUEST_REFUSED",
+  });
+  await expect(cluster.timers.until(c.replication.requestCertificate(regionId(2)))).rejects.toMatchObject({
+    code: "REQUEST_REFUSED",
+  });
+  await cluster.open("a", KEEPS);
+  await cluster.timers.advance(20_000);
+  expect((await cluster.timers.until(c.replication.requestCertificate(regionId(2)))).verdict).toBe("equal");
+});
+
 test("WAL-11 an own epoch that is over is repaired as well; its numbers are never issued again", async () => {
   await using cluster = await trio();
   const texts = cluster.node("a").state.texts();
