@@ -43,6 +43,9 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
       clock.id = event.id;
       clock.lives += 1;
       if (evidence.forgetting.has(event.index)) clock.sessions.clear();
+      // What its disk has was not seen applied if the life before ended just then.
+      for (const { op, places } of [...evidence.ops.values()].flat())
+        if ([...places].some(([log, lsn]) => lsn <= (event.vector?.[log] ?? 0))) raise(clock, op);
     }
     if (event.type !== "applied") continue;
     const op = evidence.ops.get(placeOf(event))?.[0]?.op;
@@ -79,10 +82,15 @@ export function* checkClock(evidence: Evidence): Generator<Violation> {
         );
     }
     session.push({ index: event.index, op });
-    clock.sessionsMs.set(event.session, Math.max(clock.sessionsMs.get(event.session) ?? 0, op.wallMs));
-    clock.anythingMs = Math.max(clock.anythingMs, op.wallMs);
-    if (HIDES.has(op.kind)) clock.hidesMs = Math.max(clock.hidesMs, op.wallMs);
+    raise(clock, op);
   }
+}
+
+/** An operation is known to a region: what follows it may be stamped above it. */
+function raise(clock: ClockOf, { session, kind, wallMs }: StoredOp): void {
+  clock.sessionsMs.set(session, Math.max(clock.sessionsMs.get(session) ?? 0, wallMs));
+  clock.anythingMs = Math.max(clock.anythingMs, wallMs);
+  if (HIDES.has(kind)) clock.hidesMs = Math.max(clock.hidesMs, wallMs);
 }
 
 /** Along a lane stamps increase with the numbers. */
