@@ -50,6 +50,8 @@ export const HASH_CONTEXTS: {
   readonly checkpointComponent: "tidemark 2026 checkpoint-component v1";
   readonly sessionDirectory: "tidemark 2026 session-directory v1";
   readonly kvRecord: "tidemark 2026 kv-record v1";
+  readonly langgraphPart: "tidemark 2026 langgraph-part v1";
+  readonly langgraphDirectory: "tidemark 2026 langgraph-directory v1";
 } = {
   walBatchV1: "tidemark 2026 wal-batch v1",
   walBatchV2: "tidemark 2026 wal-batch v2",
@@ -85,6 +87,8 @@ export const HASH_CONTEXTS: {
   checkpointComponent: "tidemark 2026 checkpoint-component v1",
   sessionDirectory: "tidemark 2026 session-directory v1",
   kvRecord: "tidemark 2026 kv-record v1",
+  langgraphPart: "tidemark 2026 langgraph-part v1",
+  langgraphDirectory: "tidemark 2026 langgraph-directory v1",
 };
 
 const ascii = new TextEncoder();

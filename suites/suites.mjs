@@ -1,0 +1,26 @@
+/**
+ * Every suite that `npm run conformance` runs. A file `FOLDER/BACKEND.suite.mjs` is one row of the table.
+ *
+ * - `name`: the name to run it alone by.
+ * - `checks`: what judges, for the table.
+ * - `package`: the package that is judged; its README carries the rows.
+ * - `use`: the copy of a module that suite and package both get, where not the installed one.
+ *
+ * @type {{ name: string, folder: string, package: string, checks: string, use?: Record<string, string> }[]}
+ */
+export const SUITES = [
+  {
+    name: "langgraph",
+    folder: "langgraph",
+    package: "langgraph",
+    checks: "`@langchain/langgraph-checkpoint-validation` 1.1.1, `langgraph-checkpoint` 1.2.2",
+    use: { "@langchain/langgraph-checkpoint": "node_modules/@langchain/langgraph-checkpoint/dist/index.js" },
+  },
+  {
+    name: "langgraph-oldest",
+    folder: "langgraph",
+    package: "langgraph",
+    checks: "`@langchain/langgraph-checkpoint-validation` 1.1.1, `langgraph-checkpoint` 1.1.5",
+    use: { "@langchain/langgraph-checkpoint": "node_modules/langgraph-checkpoint-oldest/dist/index.js" },
+  },
+];
