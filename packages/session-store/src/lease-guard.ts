@@ -11,13 +11,13 @@ export interface LeaseTimers {
   setTimer(ms: number, run: () => void): () => void;
 }
 
-/** Whatever renews and releases leases: a session's handle. */
-export interface LeaseHolder {
-  renewLease(
+/** Whatever renews and releases leases: a `SessionLease`, or another authority. */
+export interface LeaseAuthority {
+  renew(
     fence: LeaseFence,
     options: { readonly ttlMs: number; readonly signal: AbortSignal },
   ): Promise<LeaseRecord>;
-  releaseLease(fence: LeaseFence): Promise<void>;
+  release(fence: LeaseFence): Promise<void>;
 }
 
 /** What a {@link LeaseGuard} takes. */
@@ -41,13 +41,13 @@ export interface LeaseGuardOptions {
  *
  * @example
  * ```ts
- * await using guard = new LeaseGuard(session, lease, { timers });
+ * await using guard = new LeaseGuard(session.lease, lease, { timers });
  * await runTurn({ signal: guard.signal, fence: guard.fence });
  * ```
  */
 export class LeaseGuard implements AsyncDisposable {
   readonly fence: LeaseFence;
-  readonly #holder: LeaseHolder;
+  readonly #authority: LeaseAuthority;
   readonly #timers: LeaseTimers;
   readonly #ttlMs: number;
   readonly #renewIntervalMs: number;
@@ -58,7 +58,7 @@ export class LeaseGuard implements AsyncDisposable {
   #cancelEnd: () => void = () => {};
 
   /** @throws `RangeError` if fewer than three renewals fit into `ttlMs`. */
-  constructor(holder: LeaseHolder, lease: LeaseRecord, options: LeaseGuardOptions) {
+  constructor(authority: LeaseAuthority, lease: LeaseRecord, options: LeaseGuardOptions) {
     const { timers, ttlMs = LEASE_TTL_MS } = options;
     const { renewIntervalMs = Math.floor(ttlMs / LEASE_RENEWALS_MIN) } = options;
     guardSafe(renewIntervalMs, "renewIntervalMs", 1);
@@ -67,7 +67,7 @@ export class LeaseGuard implements AsyncDisposable {
         `ttlMs must be from ${LEASE_RENEWALS_MIN} times renewIntervalMs to ${LEASE_TTL_MS_MAX}: ${ttlMs}`,
       );
     }
-    this.#holder = holder;
+    this.#authority = authority;
     this.#lease = lease;
     this.fence = lease;
     this.#timers = timers;
@@ -97,7 +97,7 @@ export class LeaseGuard implements AsyncDisposable {
   /** Stops renewing and releases the lease, so that the next owner need not wait. A release that fails is thrown. */
   async release(): Promise<void> {
     this.stop();
-    await this.#holder.releaseLease(this.fence);
+    await this.#authority.release(this.fence);
   }
 
   /** {@link LeaseGuard.stop}: whether the lease is given up is for its holder to say. */
@@ -114,7 +114,7 @@ export class LeaseGuard implements AsyncDisposable {
     const sentAt = this.#timers.now();
     try {
       const options = { ttlMs: this.#ttlMs, signal: this.#stopped.signal };
-      this.#lease = await this.#holder.renewLease(this.fence, options);
+      this.#lease = await this.#authority.renew(this.fence, options);
       if (this.#over()) return;
       this.#endsAfter(sentAt);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { SessionStoreError } from "../src/errors.ts";
-import { LeaseGuard, type LeaseHolder, type LeaseTimers } from "../src/lease-guard.ts";
+import { LeaseGuard, type LeaseAuthority, type LeaseTimers } from "../src/lease-guard.ts";
 import type { LeaseRecord } from "../src/lease.ts";
 
 const LEASE: LeaseRecord = {
@@ -53,18 +53,18 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
 
-/** A session whose renewals end as told, one after the other; the last way for all that follow. */
-function holder(...outcomes: (Error | "renewed" | "hangs")[]) {
+/** An authority whose renewals end as told, one after the other; the last way for all that follow. */
+function authority(...outcomes: (Error | "renewed" | "hangs")[]) {
   const calls: string[] = [];
-  const answers: LeaseHolder = {
-    renewLease: (_fence, { ttlMs }) => {
+  const answers: LeaseAuthority = {
+    renew: (_fence, { ttlMs }) => {
       calls.push(`renew ${ttlMs}`);
       const outcome = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
       if (outcome instanceof Error) return Promise.reject(outcome);
       if (outcome === "hangs") return new Promise(() => {});
       return Promise.resolve({ ...LEASE, expiresAtMs: LEASE.expiresAtMs + calls.length * 10_000 });
     },
-    releaseLease: () => {
+    release: () => {
       calls.push("release");
       return Promise.resolve();
     },
@@ -78,7 +78,7 @@ const BUSY = new SessionStoreError("BUSY", "busy");
 describe("LeaseGuard", () => {
   test("C-50 renews a lease of 30 s every 10 s, and goes on", async () => {
     const timers = new VirtualTimers();
-    const session = holder("renewed");
+    const session = authority("renewed");
     const guard = new LeaseGuard(session, LEASE, { timers });
     await timers.advance(9_999);
     expect(session.calls).toEqual([]);
@@ -90,7 +90,7 @@ describe("LeaseGuard", () => {
 
   test("C-50 a refused renewal loses the lease and cancels the running work at once", async () => {
     const timers = new VirtualTimers();
-    const session = holder("renewed", REFUSED);
+    const session = authority("renewed", REFUSED);
     const guard = new LeaseGuard(session, LEASE, { timers });
     const reasons: unknown[] = [];
     guard.signal.addEventListener("abort", () => reasons.push(guard.signal.reason));
@@ -103,7 +103,7 @@ describe("LeaseGuard", () => {
 
   test("C-50 a renewal that fails in passing is tried again, and the lease is lost when none succeeded within its TTL", async () => {
     const timers = new VirtualTimers();
-    const passing = holder(BUSY, BUSY, "renewed", BUSY);
+    const passing = authority(BUSY, BUSY, "renewed", BUSY);
     const guard = new LeaseGuard(passing, LEASE, { timers, ttlMs: 40_000, renewIntervalMs: 10_000 });
     await timers.advance(69_999);
     expect(guard.signal.aborted).toBe(false);
@@ -113,7 +113,7 @@ describe("LeaseGuard", () => {
 
   test("C-50 a renewal without an answer loses the lease when its TTL has gone by", async () => {
     const timers = new VirtualTimers();
-    const guard = new LeaseGuard(holder("renewed", "hangs"), LEASE, { timers });
+    const guard = new LeaseGuard(authority("renewed", "hangs"), LEASE, { timers });
     await timers.advance(39_999);
     expect(guard.signal.aborted).toBe(false);
     await timers.advance(1);
@@ -123,7 +123,7 @@ describe("LeaseGuard", () => {
 
   test("C-50 disposal stops renewing, cancels nothing, and a late answer changes nothing", async () => {
     const timers = new VirtualTimers();
-    const session = holder(REFUSED);
+    const session = authority(REFUSED);
     const guard = new LeaseGuard(session, LEASE, { timers });
     {
       await using held = guard;
@@ -142,7 +142,7 @@ describe("LeaseGuard", () => {
 
   test("C-50 releasing stops renewing and frees the lane", async () => {
     const timers = new VirtualTimers();
-    const session = holder("renewed");
+    const session = authority("renewed");
     await new LeaseGuard(session, LEASE, { timers }).release();
     expect(session.calls).toEqual(["release"]);
     expect(timers.pending).toBe(0);
@@ -151,7 +151,7 @@ describe("LeaseGuard", () => {
   test("C-50 at least three renewals fit into a lease", () => {
     const timers = new VirtualTimers();
     const guard = (ttlMs: number, renewIntervalMs: number) =>
-      new LeaseGuard(holder("renewed"), LEASE, { timers, ttlMs, renewIntervalMs });
+      new LeaseGuard(authority("renewed"), LEASE, { timers, ttlMs, renewIntervalMs });
     expect(() => guard(29_999, 10_000)).toThrow(RangeError);
     expect(() => guard(30_000, 0)).toThrow(RangeError);
     expect(() => guard(86_400_001, 10)).toThrow(RangeError);
