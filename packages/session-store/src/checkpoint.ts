@@ -1,5 +1,6 @@
 import { HASH_CONTEXTS, type Hasher } from "@tidemark/core";
 import { canonicalJson, type JsonValue } from "./canonical-json.ts";
+import { SessionStoreError } from "./errors.ts";
 import { hex } from "./hex.ts";
 import type { UsageCounts } from "./usage-ledger.ts";
 
@@ -117,4 +118,11 @@ export function hydrate(
     ...(plugins === undefined ? {} : { plugins: { revision: plugins.revision, state: loaded(plugins.ref) } }),
     ...(executionState === undefined ? {} : { executionState: loaded(executionState) }),
   };
+}
+
+/** The error of a component whose bytes are not stored. */
+export function componentMissing(component: string): SessionStoreError {
+  return new SessionStoreError("COMPONENT_MISSING", `The bytes of component ${component} are not stored`, {
+    component,
+  });
 }

@@ -7,6 +7,8 @@ export type SessionStoreErrorCode =
   | "SESSION_BINDING_MISMATCH"
   /** No session of this id was ever made here. */
   | "SESSION_UNKNOWN"
+  /** A session of this id is there, and is not the one that was to be made. */
+  | "SESSION_EXISTS"
   /** The session was deleted: its id is spent. */
   | "SESSION_DELETED"
   /** The session is archived: it is read, not written. */

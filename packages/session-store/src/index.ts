@@ -37,3 +37,7 @@ export * from "./record-journal.ts";
 export * from "./record-message.ts";
 export * from "./region-journal.ts";
 export * from "./session-journal.ts";
+export * from "./commit.ts";
+export * from "./session-store.ts";
+export * from "./session-stores.ts";
+export type { ReadScope } from "./read-session.ts";

@@ -6,9 +6,12 @@ import { recordCodec, type RecordCodec } from "./records.ts";
  * and for ever: what remains of a deleted session is this, so that its id is never used again.
  */
 export interface SessionGate {
-  readonly state: "open" | "archived" | "deleted";
+  /** `making`: it is being made from another one, and is not there yet. */
+  readonly state: "making" | "open" | "archived" | "deleted";
   /** When it came to be so, in Unix ms of the store's clock. */
   readonly sinceMs: number;
+  /** Who makes it, so that of two that do one finds out. */
+  readonly maker?: string;
 }
 
 /** How the gate is stored. */
@@ -16,7 +19,7 @@ export const sessionGateRecord: RecordCodec<SessionGate> = recordCodec("session-
 
 /** Returns the gate of a session that can be read. @throws {@link SessionStoreError} `SESSION_UNKNOWN` or `SESSION_DELETED` */
 export function requireReadable(gate: SessionGate | undefined, session: string): SessionGate {
-  if (gate === undefined) {
+  if (gate === undefined || gate.state === "making") {
     throw new SessionStoreError("SESSION_UNKNOWN", `No session ${session} was ever made here`, { session });
   }
   if (gate.state === "deleted") throw sessionDeleted(session);
