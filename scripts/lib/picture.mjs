@@ -8,7 +8,7 @@ import { root } from "./root.mjs";
 const SCOPE = "@tidemark/";
 /** Packages that are all edge: a program for Node, imported by nobody. */
 const PROGRAMS = new Set(["cli"]);
-const ADAPTER = /^transport-(?!conformance)/;
+const ADAPTER = /^(?:transport|kv)-(?!conformance)/;
 const builtins = new Set(builtinModules);
 
 /**

@@ -1,0 +1,189 @@
+import { KvError } from "@tidemark/kv";
+import { open, type RootDatabase } from "lmdb";
+import { failureOf } from "./failure.ts";
+
+/** What the typings of lmdb leave out. */
+interface Rows extends RootDatabase<Uint8Array, Uint8Array> {
+  readonly env: { info(): { readonly lastTxnId: number } };
+}
+
+/** One row of a scan, its key as LMDB has it. */
+export interface Row {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Rows from `start`, inclusive, to `end`, exclusive; both are keys of LMDB. */
+export interface RowRange {
+  readonly start: Uint8Array;
+  readonly end: Uint8Array;
+  readonly reverse: boolean;
+}
+
+/**
+ * LMDB as this package uses it. Everything is synchronous: a read sees one snapshot and ends it, a write transaction
+ * is synced when the call returns. Nothing here keeps a transaction open across a turn of the event loop, because one
+ * that is open holds up every other process (if it writes) or the reuse of pages (if it reads).
+ */
+export class Environment {
+  readonly #rows: Rows;
+  #broken = false;
+
+  /** @throws {@link KvError} `KV_CORRUPT`, `KV_UNAVAILABLE` */
+  constructor(dir: string, mapBytes: number) {
+    try {
+      this.#rows = open<Uint8Array, Uint8Array>({
+        path: dir,
+        // By default a directory with a dot in its name is taken for a file.
+        noSubdir: false,
+        encoding: "binary",
+        keyEncoding: "binary",
+        // By default a commit is reported before it is synced.
+        overlappingSync: false,
+        noSync: false,
+        noMetaSync: false,
+        // Writes of the map could not be told from a stray pointer.
+        useWritemap: false,
+        compression: false,
+        cache: false,
+        mapSize: mapBytes,
+        maxDbs: 1,
+        maxReaders: 512,
+      }) as Rows;
+    } catch (cause) {
+      throw failureOf(`open ${dir}`, cause, "no");
+    }
+  }
+
+  /** Reads within one snapshot: the newest, also of what other processes have committed. */
+  read<Result>(what: string, work: () => Result): Result {
+    try {
+      const result = work();
+      // The next read begins anew, and this snapshot no longer keeps pages from being reused.
+      this.#rows.resetReadTxn();
+      return result;
+    } catch (cause) {
+      // There may be no snapshot to end: lmdb throws of another kind then.
+      this.#dropSnapshot();
+      throw failureOf(what, cause, "no");
+    }
+  }
+
+  /** A copy of the value. Only within `read` or `write`. */
+  get(key: Uint8Array): Uint8Array | undefined {
+    const value = this.#rows.getBinary(key);
+    return value && plainBytes(value);
+  }
+
+  /** Whether the stored value is this one, or absent. Only within `read` or `write`. */
+  holds(key: Uint8Array, expected: Uint8Array | undefined): boolean {
+    // The bytes of getBinaryFast are overwritten by the next read, and behind its length there are others.
+    const value = this.#rows.getBinaryFast(key);
+    if (value === undefined || expected === undefined) return value === expected;
+    if (value.length !== expected.length) return false;
+    for (let at = 0; at < expected.length; at++) if (value[at] !== expected[at]) return false;
+    return true;
+  }
+
+  /** The rows of a range, copied one by one as they are asked for. Only within `read` or `write`. */
+  *range({ start, end, reverse }: RowRange): Generator<Row> {
+    const bounds = reverse
+      ? { start: end, end: start, exclusiveStart: true, inclusiveEnd: true, reverse }
+      : { start, end };
+    for (const { key, value } of this.#rows.getRange(bounds)) yield { key, value: plainBytes(value) };
+  }
+
+  /** Only within `write`. */
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#rows.putSync(key, value);
+  }
+
+  /** Only within `write`. To delete what is not there is no failure. */
+  delete(key: Uint8Array): void {
+    this.#rows.removeSync(key);
+  }
+
+  /**
+   * Runs `work` in one write transaction and returns its number. It is on the disk when this returns; if `work`
+   * wrote nothing, nothing is synced and the number is used again.
+   *
+   * @throws {@link KvError} `KV_UNAVAILABLE`: `committed` is `no` unless the engine failed to write its root page, in
+   * which case the environment takes no call any more.
+   */
+  write(what: string, work: () => void): number {
+    if (this.#broken) throw this.#brokenError(what);
+    let worked = false;
+    let transaction = 0;
+    try {
+      this.#rows.transactionSync(() => {
+        transaction = this.#beginning();
+        const result: unknown = work();
+        // A promise would keep the transaction open for ever, and `close` with it.
+        if (result !== undefined) throw new TypeError("A transaction must not return anything");
+        worked = true;
+      });
+      return transaction;
+    } catch (cause) {
+      if (worked && !this.#canBegin()) {
+        this.#broken = true;
+        throw failureOf(what, cause, "unknown");
+      }
+      throw failureOf(what, cause, "no");
+    }
+  }
+
+  /** The number of the newest transaction of any process. */
+  lastTransaction(): number {
+    return this.#rows.env.info().lastTxnId;
+  }
+
+  async close(): Promise<void> {
+    await this.#rows.close();
+  }
+
+  /**
+   * The number of the transaction that was just begun. lmdb does not look at what LMDB answers to a begin: without
+   * this a transaction that was never begun would read from an old snapshot.
+   */
+  #beginning(): number {
+    const transaction = this.#rows.getWriteTxnId();
+    if (transaction === 0) throw new Error("the engine began no transaction");
+    return transaction;
+  }
+
+  /**
+   * Whether the engine still works. It gives up for good if, and only if, the write of the root page failed: any
+   * failure before that leaves the old root, hence nothing committed.
+   */
+  #canBegin(): boolean {
+    try {
+      this.#rows.transactionSync(() => {
+        this.#beginning();
+      });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #dropSnapshot(): void {
+    try {
+      this.#rows.resetReadTxn();
+    } catch {
+      // It was never begun.
+    }
+  }
+
+  #brokenError(what: string): KvError {
+    return new KvError(
+      "KV_UNAVAILABLE",
+      `Cannot ${what}: the disk failed while a commit was written; close the store and open it again`,
+      { committed: "no", retryable: false },
+    );
+  }
+}
+
+/** lmdb gives Buffers; they are copies of their own. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
