@@ -41,3 +41,16 @@ export * from "./commit.ts";
 export * from "./session-store.ts";
 export * from "./session-stores.ts";
 export type { ReadScope } from "./read-session.ts";
+export {
+  type AttachmentCommit,
+  type AttachmentDraft,
+  type AttachmentIntentDraft,
+  type AttachmentManifest,
+  noAttachmentManifest,
+} from "./attachment-manifest.ts";
+export { type AttachmentRow, decideStamp, type Stamped } from "./attachment-rows.ts";
+export { Attachments } from "./attachments.ts";
+export type { BlobName, BlobPage, BlobStore, DigestOf } from "./blob-store.ts";
+export { type BlobReport } from "./blob-collector.ts";
+export { BLOB_CHUNK_BYTES, KvBlobStore } from "./kv-blob-store.ts";
+export { MemoryBlobStore } from "./memory-blob-store.ts";

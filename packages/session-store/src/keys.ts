@@ -86,11 +86,6 @@ export function sessionPartition(session: string): Partition {
   return `session/${session}`;
 }
 
-/** The partition of a blob: `free`, `condemned` or `deleting`, and who holds it. */
-export function blobPartition(digest: string): Partition {
-  return `blob/${digest}`;
-}
-
 /** One of the 256 partitions in which sessions are listed. */
 export function directoryPartition(bucket: number): Partition {
   return `directory/${bucket.toString(16).padStart(2, "0")}`;
