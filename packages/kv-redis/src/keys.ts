@@ -1,0 +1,58 @@
+/** The keys of one partition: they share a hash tag, so a cluster keeps them in one slot. */
+export interface PartitionKeys {
+  /** A hash: the values, and under the empty field the mark of the last commit. */
+  readonly values: string;
+  /** A sorted set of the keys, all with the score 0. */
+  readonly names: string;
+}
+
+/**
+ * The keys of one prefix.
+ *
+ * | key                                  | holds                                                        |
+ * | :----------------------------------- | :----------------------------------------------------------- |
+ * | `<prefix>:{<partition>}:values`      | a hash: key to value; the empty field holds the mark         |
+ * | `<prefix>:{<partition>}:names`       | a sorted set of the keys, for ranges; every score is 0       |
+ * | `<prefix>:format`                    | the format of the whole store                                |
+ * | `<prefix>:{clock}`                   | nothing: its slot says which node of a cluster has the clock |
+ * | `<prefix>:{rehearsal}:<id>:values`   | for a moment while a store is opened; `:names` likewise      |
+ */
+export class Keys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  get format(): string {
+    return `${this.#prefix}:format`;
+  }
+
+  get clock(): string {
+    return `${this.#prefix}:{clock}`;
+  }
+
+  partition(partition: string): PartitionKeys {
+    return keysOf(`${this.#prefix}:{${encodePartition(partition)}}`);
+  }
+
+  rehearsal(id: string): PartitionKeys {
+    return keysOf(`${this.#prefix}:{rehearsal}:${id}`);
+  }
+}
+
+function keysOf(place: string): PartitionKeys {
+  return { values: `${place}:values`, names: `${place}:names` };
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * A partition as a hash tag: letters, digits and `-_./:` as they are, every other byte of its UTF-8 as `%` and two
+ * digits in hexadecimal. So there is no brace in it, and no two partitions have the same.
+ */
+export function encodePartition(partition: string): string {
+  return partition.replaceAll(/[^A-Za-z0-9\-_./:]/gu, (character) =>
+    Array.from(utf8.encode(character), (byte) => `%${byte.toString(16).padStart(2, "0")}`).join(""),
+  );
+}
