@@ -61,18 +61,18 @@ export async function limitsKeysOfACommit({ kv, claims }: KvCheckContext): Promi
 
 /** A commit of as many bytes as claimed is taken; one more is `KV_TOO_LARGE`. */
 export async function limitsBytesOfACommit({ kv, claims }: KvCheckContext): Promise<void> {
-  const values: number[] = [];
-  // Each key has 4 bytes.
-  for (let rest = claims.commitBytesMax; rest > 0; rest -= 4 + values.at(-1)!) {
-    values.push(Math.max(0, Math.min(claims.valueBytesMax, rest - 4)));
-  }
+  // Each key has 4 bytes; values that are alike reach the bound with the fewest keys, but for the last.
+  const count = Math.ceil(claims.commitBytesMax / (claims.valueBytesMax + 4));
   // Not to be reached with so few keys: then there is no such bound to hold.
-  if (values.length > claims.keysPerCommitMax) return;
+  if (count > claims.keysPerCommitMax) return;
+  const each = Math.floor(claims.commitBytesMax / count) - 4;
+  const values = Array.from({ length: count }, () => each);
+  values[0]! += claims.commitBytesMax - count * (each + 4);
   const commitOf = (sizes: readonly number[]) => ({
     puts: sizes.map((size, index) => ({ key: numberBytes(index), value: pattern(size) })),
   });
   expectThat((await kv.commit("p", commitOf(values))).committed, "a commit at the limit failed");
-  const smallest = values.indexOf(Math.min(...values));
+  const smallest = values.length - 1;
   if (values[smallest]! === claims.valueBytesMax) return;
   values[smallest]! += 1;
   const error = await expectCode("KV_TOO_LARGE", () => kv.commit("p", commitOf(values)), "one byte too many");

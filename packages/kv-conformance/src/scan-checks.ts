@@ -118,6 +118,11 @@ export async function allPages(kv: Kv, range: KvRange, partition: string = "p"):
       page.items.length <= (range.limit ?? 1_000),
       `a page of at most ${range.limit ?? 1_000} has ${page.items.length} items`,
     );
+    const [last, first] = [items.at(-1), page.items[0]];
+    expectThat(
+      last === undefined || first === undefined || show(last.key) !== show(first.key),
+      `a page begins with ${show(first?.key)}, where the one before it ended`,
+    );
     items.push(...page.items);
     if (page.next === undefined) return items;
     expectThat(page.items.length > 0, "a page that is not the last is empty: it may never end");
