@@ -11,7 +11,7 @@ type Step = { readonly bySecond: boolean } & (
   | { readonly kind: "commit"; readonly draft: CommitDraft }
 );
 
-/** A commit whose checks are still to be told what is stored: about half of them hold. */
+/** A commit whose checks are still to be told what is stored. */
 interface CommitDraft {
   readonly checks: readonly { readonly key: Uint8Array; readonly holds: boolean }[];
   readonly writes: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[];
@@ -23,7 +23,10 @@ const bytesOf = (minLength: number) =>
     .array(fc.constantFrom(0, 0x61, 0xff), { minLength, maxLength: 2 })
     .map((bytes) => Uint8Array.from(bytes));
 const key = bytesOf(1);
-const value = fc.uint8Array({ maxLength: 3 });
+/** `undefined` deletes, as often as not. */
+const written = fc.option(fc.uint8Array({ maxLength: 3 }), { nil: undefined, freq: 2 });
+/** Seldom enough that most commits happen, though one has several checks. */
+const holds = fc.nat(9).map((draw) => draw > 0);
 const distinct = { maxLength: 4, comparator: sameValue, selector: (one: { key: Uint8Array }) => one.key };
 
 const range: fc.Arbitrary<KvRange> = fc.record(
@@ -40,15 +43,13 @@ const range: fc.Arbitrary<KvRange> = fc.record(
 function stepOf({ scan, keysPerCommitMax }: KvCapabilities): fc.Arbitrary<Step> {
   const bySecond = fc.boolean();
   const draft = fc.record({
-    checks: fc.uniqueArray(fc.record({ key, holds: fc.boolean() }), distinct),
-    writes: fc.uniqueArray(fc.record({ key, value: fc.option(value, { nil: undefined }) }), distinct),
+    checks: fc.uniqueArray(fc.record({ key, holds }), distinct),
+    writes: fc.uniqueArray(fc.record({ key, value: written }), distinct),
   });
-  const single = fc
-    .record({ key, holds: fc.boolean(), value: fc.option(value, { nil: undefined }) })
-    .map((one) => ({
-      checks: [{ key: one.key, holds: one.holds }],
-      writes: [{ key: one.key, value: one.value }],
-    }));
+  const single = fc.record({ key, holds, value: written }).map((one) => ({
+    checks: [{ key: one.key, holds: one.holds }],
+    writes: [{ key: one.key, value: one.value }],
+  }));
   const commit = fc.record({
     kind: fc.constant("commit" as const),
     bySecond,
