@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { findServer, startRedis, type RedisServer } from "@tidemark/servers";
+import type { LeaseRecord } from "@tidemark/session-store";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { StorePlan } from "../src/protocol.ts";
+import { Worker } from "../src/worker.ts";
+
+/** Short enough to wait for the end of a lease; who keeps it renews it at a third of it. */
+const TTL_MS = 1_500;
+/** How often a lease that another holds is asked for. */
+const POLL_MS = 20;
+const HOUR_MS = 3_600_000;
+
+const dir = mkdtempSync(join(tmpdir(), "tidemark-workers-"));
+let redis: RedisServer | undefined;
+afterAll(async () => {
+  await redis?.remove();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const hasRedis = await findServer("redis").then(
+  () => true,
+  (error: unknown) => {
+    // In CI a server that cannot be had is a failure, told by the test itself.
+    if (process.env["CI"] !== undefined) return true;
+    process.stderr.write(`${String(error)}\n`);
+    return false;
+  },
+);
+
+async function storeOf(backend: StorePlan["backend"]): Promise<StorePlan> {
+  if (backend === "lmdb") return { backend, dir: join(dir, "store") };
+  redis ??= await startRedis();
+  return { backend, url: redis.url };
+}
+
+/** Asks for the lease until it is had. */
+async function claimInTime(worker: Worker, owner: string, ttlMs: number): Promise<LeaseRecord> {
+  for (;;) {
+    const lease = await worker.call("claimLease", owner, ttlMs);
+    if (lease !== undefined) return lease;
+    await setTimeout(POLL_MS);
+  }
+}
+
+for (const backend of ["lmdb", "redis"] as const) {
+  describe.skipIf(backend === "redis" && !hasRedis)(`workers over ${backend}`, () => {
+    let a: Worker;
+    let b: Worker;
+
+    beforeAll(() => {
+      a = new Worker();
+      b = new Worker();
+    });
+
+    afterAll(async () => {
+      await a[Symbol.asyncDispose]();
+      await b[Symbol.asyncDispose]();
+    });
+
+    async function open(session: string): Promise<void> {
+      const store = await storeOf(backend);
+      await Promise.all([a.call("open", store, session), b.call("open", store, session)]);
+    }
+
+    test("C-51 RUN-6 a holder that was stopped beyond its lease is refused when it wakes, and changes nothing", async () => {
+      await open("stopped");
+      await a.call("enqueue", "first");
+      expect(await a.call("claimLease", "a", TTL_MS)).toMatchObject({ generation: 1 });
+      const lost = a.call("keepLease", TTL_MS);
+      expect(await a.call("claimWork")).toMatchObject({ id: "1.1" });
+      a.stop();
+      const late = a.call("commit", "turn-of-a");
+
+      expect(await claimInTime(b, "b", HOUR_MS)).toMatchObject({ generation: 2 });
+      expect(await b.call("claimWork")).toMatchObject({ id: "1.2" });
+      expect(await b.call("commit", "turn-of-b")).toBe(1);
+      const before = await b.call("dump");
+
+      a.wake();
+      await expect(late).rejects.toMatchObject({ code: "LEASE_EXPIRED" });
+      expect(await lost).toBe("LEASE_EXPIRED");
+      expect(await b.call("dump")).toEqual(before);
+    });
+
+    test("C-51 RUN-6 a holder that was stopped between deciding and writing is refused, and changes nothing", async () => {
+      await open("cut-short");
+      await a.call("claimLease", "a", HOUR_MS);
+      const stopping = a.whenStopping();
+      const late = a.call("commitStopped", "turn-of-a");
+      await stopping;
+
+      // For who was stopped no time went by: what it believes about its lease makes no difference.
+      await b.call("setClock", 2 * HOUR_MS);
+      expect(await b.call("claimLease", "b", HOUR_MS)).toMatchObject({ generation: 2 });
+      const before = await b.call("dump");
+      a.wake();
+      await expect(late).rejects.toMatchObject({ code: "LEASE_EXPIRED" });
+      expect(await b.call("dump")).toEqual(before);
+      expect(await b.call("commit", "turn-of-b")).toBe(1);
+    });
+
+    test("C-51 a clock that jumps, forward and back again, gives a session to nobody twice", async () => {
+      await open("clocks");
+      const everywhere = async (offsetMs: number) => {
+        for (const worker of [a, b]) await worker.call("setClock", offsetMs);
+      };
+      await a.call("claimLease", "a", HOUR_MS / 2);
+      await everywhere(-HOUR_MS);
+      expect(await b.call("claimLease", "b", HOUR_MS)).toBeUndefined();
+      expect(await a.call("commit", "back")).toBe(1);
+      await everywhere(HOUR_MS);
+      await expect(a.call("commit", "forward")).rejects.toMatchObject({ code: "LEASE_EXPIRED" });
+      expect(await b.call("claimLease", "b", HOUR_MS)).toMatchObject({ generation: 2 });
+      // Put right again: by its times the first lease would be live.
+      await everywhere(0);
+      const before = await b.call("dump");
+      await expect(a.call("commit", "right")).rejects.toMatchObject({ code: "LEASE_EXPIRED" });
+      expect(await b.call("dump")).toEqual(before);
+      expect(await b.call("commit", "turn-of-b")).toBe(2);
+    });
+  });
+}
