@@ -9,6 +9,7 @@ export type RecordKind =
   | "langgraph-checkpoint"
   | "langgraph-directory"
   | "langgraph-item"
+  | "langgraph-namespace"
   | "langgraph-part"
   | "langgraph-thread"
   | "langgraph-writes";
