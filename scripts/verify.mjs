@@ -25,6 +25,7 @@ const STEPS = [
   ["publint", () => overTarballs((one) => exec(tool("publint"), "run", one.tarball, "--strict"))],
   ["types of tarballs", () => overTarballs(attw)],
   ["installed alone", async () => `\n${(await node("packed.mjs")).trimEnd()}`],
+  ["suites of others", suitesOfOthers],
   ["changesets", changesets],
   ["paths and secrets", secrets],
   ["tests", tests],
@@ -84,6 +85,11 @@ async function overTarballs(check) {
 
 async function attw(one) {
   await exec(tool("attw"), one.tarball, "--profile", "esm-only", "--no-definitely-typed", "--no-summary");
+}
+
+async function suitesOfOthers() {
+  const args = [join(root, "suites", "run.mjs"), "--others"];
+  return `\n${(await mustRun(process.execPath, args)).trimEnd()}`;
 }
 
 async function changesets() {

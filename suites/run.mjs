@@ -1,16 +1,20 @@
-// `npm run conformance [-- NAME ...] [--write]`: installs other people's suites on first use, runs them (or those
-// named) over the packages from source, and prints a table. `--write` puts it into the READMEs that carry it.
+// `npm run conformance [-- NAME ...] [--others] [--write]`: installs other people's suites on first use, runs all (or
+// those named, or only those of others) over the packages from source, and prints a table. `--write` puts the table of
+// all into the READMEs that carry it.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SUITES } from "./suites.mjs";
 import { documentsOf, rowsOf, tableOf, withTable } from "./table.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const root = join(here, "..");
 const write = process.argv.includes("--write");
-const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const others = SUITES.filter(({ ours }) => !ours).map(({ name }) => name);
+const wanted = named.length === 0 && process.argv.includes("--others") ? others : named;
 
 install();
 const { rows, ok } = run();

@@ -3,10 +3,11 @@
  *
  * - `name`: the name to run it alone by.
  * - `checks`: what judges, for the table.
- * - `package`: the package that is judged; its README carries the rows.
+ * - `package`: the package that is judged; its README carries the rows, if it has the markers for them.
  * - `use`: the copy of a module that suite and package both get, where not the installed one.
+ * - `ours`: it is a suite of this repository, which `npm test` runs as well; `--others` leaves it out.
  *
- * @type {{ name: string, folder: string, package: string, checks: string, use?: Record<string, string> }[]}
+ * @type {{ name: string, folder: string, package: string, checks: string, use?: Record<string, string>, ours?: boolean }[]}
  */
 export const SUITES = [
   {
@@ -22,5 +23,20 @@ export const SUITES = [
     package: "langgraph",
     checks: "`@langchain/langgraph-checkpoint-validation` 1.1.1, `langgraph-checkpoint` 1.1.5",
     use: { "@langchain/langgraph-checkpoint": "node_modules/langgraph-checkpoint-oldest/dist/index.js" },
+  },
+  { name: "kv", folder: "kv", package: "kv", checks: "`@tidemark/kv-conformance`", ours: true },
+  {
+    name: "kv-lmdb",
+    folder: "kv-lmdb",
+    package: "kv-lmdb",
+    checks: "`@tidemark/kv-conformance`",
+    ours: true,
+  },
+  {
+    name: "kv-redis",
+    folder: "kv-redis",
+    package: "kv-redis",
+    checks: "`@tidemark/kv-conformance`",
+    ours: true,
   },
 ];

@@ -1,11 +1,11 @@
 // The table of what other people's suites say, and the documents that carry it.
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SUITES } from "./suites.mjs";
 
 const BEGIN = "<!-- conformance: npm run conformance -- --write -->";
 const END = "<!-- /conformance -->";
-const HEAD = ["package", "checked by", "on", "passed", "failed", "skipped"];
+const HEAD = ["package", "checked by", "over", "passed", "failed", "skipped"];
 
 /**
  * The rows of the table in the order of the suites, each with the package it is about.
@@ -41,13 +41,13 @@ export function tableOf(rows) {
   return [line(HEAD), `| ${rule.join(" | ")} |`, ...body.map(line)].join("\n");
 }
 
-/** The documents that carry the table: the root README all of it, the README of a package its rows. */
+/** The documents with markers for the table: the root README all of it, the README of a package its rows. */
 export function documentsOf(root) {
   const folders = [...new Set(SUITES.map((suite) => suite.package))];
   return [
     { path: join(root, "README.md"), folder: undefined },
     ...folders.map((folder) => ({ path: join(root, "packages", folder, "README.md"), folder })),
-  ].filter(({ path }) => existsSync(path));
+  ].filter(({ path }) => tableIn(readFileSync(path, "utf8")) !== undefined);
 }
 
 /** What stands between the markers of a document; `undefined` without markers. */

@@ -1,5 +1,4 @@
-import { openMemoryKv } from "../../packages/kv/src/index.ts";
+import { memory } from "../backends/memory.mjs";
 import { validateSaver } from "./validate-saver.mjs";
 
-const kv = openMemoryKv();
-validateSaver({ kv: () => kv, stop: () => kv.close() });
+validateSaver(memory);

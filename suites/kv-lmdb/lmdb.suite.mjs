@@ -1,0 +1,1 @@
+import "../../packages/kv-lmdb/test/conformance.test.ts";

@@ -1,0 +1,1 @@
+import "../../packages/kv-redis/test/conformance.test.ts";

@@ -1,0 +1,1 @@
+import "../../packages/kv-conformance/test/suite.test.ts";
