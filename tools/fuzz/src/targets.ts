@@ -1,6 +1,7 @@
 import type { FuzzTarget } from "./target.ts";
 import { CLI } from "./targets/cli.ts";
 import { CORE } from "./targets/core.ts";
+import { KV } from "./targets/kv.ts";
 import { REGION_FILES } from "./targets/region.ts";
 import { REPLICATION } from "./targets/replication.ts";
 import { SESSION } from "./targets/session.ts";
@@ -17,6 +18,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...REPLICATION,
   ...SESSION,
   ...SIGNALS,
+  ...KV,
   ...REGION_FILES,
   ...TRANSPORTS,
   ...CLI,
