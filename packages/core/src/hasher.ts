@@ -47,6 +47,7 @@ export const HASH_CONTEXTS: {
   readonly journalMessage: "tidemark 2026 journal-message v1";
   readonly turnCommit: "tidemark 2026 turn-commit v1";
   readonly checkpointManifest: "tidemark 2026 checkpoint-manifest v1";
+  readonly attachment: "tidemark 2026 attachment v1";
   readonly checkpointComponent: "tidemark 2026 checkpoint-component v1";
   readonly sessionDirectory: "tidemark 2026 session-directory v1";
   readonly kvRecord: "tidemark 2026 kv-record v1";
@@ -84,6 +85,7 @@ export const HASH_CONTEXTS: {
   journalMessage: "tidemark 2026 journal-message v1",
   turnCommit: "tidemark 2026 turn-commit v1",
   checkpointManifest: "tidemark 2026 checkpoint-manifest v1",
+  attachment: "tidemark 2026 attachment v1",
   checkpointComponent: "tidemark 2026 checkpoint-component v1",
   sessionDirectory: "tidemark 2026 session-directory v1",
   kvRecord: "tidemark 2026 kv-record v1",

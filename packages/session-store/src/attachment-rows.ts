@@ -1,3 +1,5 @@
+import { recordCodec, type RecordCodec } from "./records.ts";
+
 /**
  * What a session knows of one attachment. The row is written before any byte of the attachment is (an intent),
  * and stamped by the turn whose content refers to it. Kept at `("attachment", id)` of the session's partition, so
@@ -16,6 +18,9 @@ export interface AttachmentRow {
   /** The lease generation the intent was recorded under. While it lives the row is never swept, however old. */
   readonly generation?: number;
 }
+
+/** How rows of attachments are stored. */
+export const attachmentRecord: RecordCodec<AttachmentRow> = recordCodec("attachment", 1);
 
 /** What stamping decided: the rows to write, and the ids it had no row for. */
 export interface Stamped {

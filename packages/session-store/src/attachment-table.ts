@@ -2,6 +2,7 @@ import type { Hasher } from "@tidemark/core";
 import { type Kv, type KvItem, prefixRange } from "@tidemark/kv";
 import {
   type AttachmentIntent,
+  attachmentRecord,
   type AttachmentRow,
   decideIntent,
   decideStamp,
@@ -11,12 +12,9 @@ import { nothing, runDecision, type View, viewOf } from "./decision.ts";
 import { asSessionStoreError } from "./errors.ts";
 import { sessionKeys, sessionPartition } from "./keys.ts";
 import { heldGeneration, leaseRecord } from "./lease.ts";
-import { recordCodec, type RecordCodec, type RecordContext } from "./records.ts";
+import type { RecordContext } from "./records.ts";
 import { scanAll } from "./scan-all.ts";
 import { requireOpen, sessionGateRecord } from "./session-gate.ts";
-
-/** How rows of attachments are stored. */
-export const attachmentRecord: RecordCodec<AttachmentRow> = recordCodec("attachment", 1);
 
 /** The attachment rows of one session: steps of `attachment-rows.ts` made atomic. */
 export class AttachmentTable {

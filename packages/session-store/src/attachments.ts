@@ -66,16 +66,16 @@ export class Attachments implements AttachmentManifest {
     if (id !== undefined && id !== digest) throw mismatch(id, digest);
     const intent = { id: digest, uri, ...(fence === undefined ? {} : { fence }) };
     for (let life = 0; life < LIVES_MAX; life++) {
-      const name = await this.#hold(digest);
+      const name = await this.hold(digest);
       const row = await this.#row(intent);
       if (!name.stored) await this.#store(name, bytes);
-      if (await this.#confirm(name)) return row;
+      if (await this.confirm(name)) return row;
     }
     throw retry(digest);
   }
 
   async intend(intent: AttachmentIntentDraft): Promise<void> {
-    await this.#hold(intent.id);
+    await this.hold(intent.id);
     await this.#row(intent);
   }
 
@@ -135,7 +135,11 @@ export class Attachments implements AttachmentManifest {
     return given;
   }
 
-  async #hold(digest: string): Promise<BlobName & { readonly stored: boolean }> {
+  /**
+   * Makes this session a holder of a digest: step 1 of a writer, for who writes rows in his own way and then
+   * {@link Attachments.confirm | confirms}.
+   */
+  async hold(digest: string): Promise<BlobName & { readonly stored: boolean }> {
     const { session, ledger, blobs, fresh } = this.#options;
     for (let life = 0; life < LIVES_MAX; life++) {
       const { outcome, fence } = await ledger.step(digest, session, (view, nowMs) =>
@@ -159,7 +163,8 @@ export class Attachments implements AttachmentManifest {
     if (stored !== name.digest) throw mismatch(name.digest, stored);
   }
 
-  async #confirm({ digest, incarnation }: BlobName): Promise<boolean> {
+  /** Step 4 of a writer. `false` if the life it wrote into is over: then it begins anew. */
+  async confirm({ digest, incarnation }: BlobName): Promise<boolean> {
     const { session, ledger, fresh } = this.#options;
     const { outcome } = await ledger.step(digest, session, ({ fence, held }) =>
       decideConfirm(fence, held, incarnation, fresh()),

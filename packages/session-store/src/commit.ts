@@ -1,3 +1,4 @@
+import { attachmentRecord, decideStamp } from "./attachment-rows.ts";
 import type { KvItem, KvKey } from "@tidemark/kv";
 import { componentMissing, refsOf } from "./checkpoint.ts";
 import type { Decision } from "./decision.ts";
@@ -68,7 +69,7 @@ export function decideCommit(
   const settled = settledRows(snapshot, commit, nowMs, records);
   const record = turnRecordOf(snapshot, prepared, generation, nowMs);
   const { head: next, puts } = turnPuts(head, record, records);
-  const written = [...puts, ...settled.puts, ...released];
+  const written = [...puts, ...settled.puts, ...stampPuts(snapshot, nowMs, records), ...released];
   requireBudget(written, settled.deletes, budget);
   const result: TurnCommitResult = { outcome: "committed", ...turnResult(next) };
   return { checks, puts: written, deletes: settled.deletes, result };
@@ -116,6 +117,12 @@ function settledRows(
 ): { readonly puts: KvItem[]; readonly deletes: KvKey[] } {
   if (settle === undefined) return { puts: [], deletes: [] };
   return workChangeRows(decideSettle({ ...settle, lease }, completed, nowMs), records);
+}
+
+/** The rows of attachments that get their stamp. Ids without a row are ignored: a commit inserts none. */
+function stampPuts({ attachments }: CommitSnapshot, nowMs: number, records: RecordContext): KvItem[] {
+  const { rows } = decideStamp([...attachments.values()], [...attachments.keys()], nowMs);
+  return rows.map((row) => attachmentRecord.item(row, sessionKeys.attachment(row.id), records));
 }
 
 function turnRecordOf(

@@ -48,9 +48,12 @@ export {
   type AttachmentManifest,
   noAttachmentManifest,
 } from "./attachment-manifest.ts";
-export { type AttachmentRow, decideStamp, type Stamped } from "./attachment-rows.ts";
-export { Attachments } from "./attachments.ts";
+export { attachmentId } from "./attachment-keeper.ts";
+export { type AttachmentRow, attachmentRecord, decideStamp, type Stamped } from "./attachment-rows.ts";
+export { type Anchor, ANCHORS_MAX, type SessionAnchors } from "./anchors.ts";
+export type { ComponentReport } from "./graph-vacuum.ts";
+export type { Attachments } from "./attachments.ts";
 export type { BlobName, BlobPage, BlobStore, DigestOf } from "./blob-store.ts";
-export { type BlobReport } from "./blob-collector.ts";
+export type { BlobReport } from "./blob-collector.ts";
 export { BLOB_CHUNK_BYTES, KvBlobStore } from "./kv-blob-store.ts";
 export { MemoryBlobStore } from "./memory-blob-store.ts";

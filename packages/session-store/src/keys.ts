@@ -15,6 +15,7 @@ import { encodeKey, type KvKey, type Partition } from "@tidemark/kv";
  * | `node-id`, id          | the sequence of a node                                                      |
  * | `turn`, id             | stamp and result of a turn                                                  |
  * | `part`, digest         | raw bytes of a checkpoint's component                                       |
+ * | `anchors`              | register: nodes that are kept for somebody                                  |
  * | `queue`                | register: counter and version of queued work                                |
  * | `work`, sequence       | a work batch, as it was queued                                              |
  * | `open-work`, sequence  | the part of an open batch that changes                                      |
@@ -23,13 +24,13 @@ import { encodeKey, type KvKey, type Partition } from "@tidemark/kv";
  * | `source`, key          | what was queued under a source key                                          |
  * | `claim`, id            | a claim of work                                                             |
  * | `attachment`, id       | an attachment's row                                                         |
- * | `anchor`, name         | nodes that are kept for somebody                                            |
  */
 export const sessionKeys: {
   readonly gate: KvKey;
   readonly meta: KvKey;
   readonly lease: KvKey;
   readonly head: KvKey;
+  readonly anchors: KvKey;
   readonly queue: KvKey;
   frame(id: string): KvKey;
   node(sequence: number): KvKey;
@@ -43,12 +44,12 @@ export const sessionKeys: {
   source(key: string): KvKey;
   claim(id: string): KvKey;
   attachment(id: string): KvKey;
-  anchor(name: string): KvKey;
 } = {
   gate: encodeKey(["gate"]),
   meta: encodeKey(["meta"]),
   lease: encodeKey(["lease"]),
   head: encodeKey(["head"]),
+  anchors: encodeKey(["anchors"]),
   queue: encodeKey(["queue"]),
   frame: (id) => encodeKey(["frame", id]),
   node: (sequence) => encodeKey(["node", sequence]),
@@ -62,7 +63,6 @@ export const sessionKeys: {
   source: (key) => encodeKey(["source", key]),
   claim: (id) => encodeKey(["claim", id]),
   attachment: (id) => encodeKey(["attachment", id]),
-  anchor: (name) => encodeKey(["anchor", name]),
 };
 
 /** The kinds of records of which a session has many, for ranges: `prefixRange([kind])`. */
@@ -78,8 +78,7 @@ export type SessionRowKind =
   | "work-id"
   | "source"
   | "claim"
-  | "attachment"
-  | "anchor";
+  | "attachment";
 
 /** The partition that holds everything of a session: what one commit can change together. */
 export function sessionPartition(session: string): Partition {

@@ -1,5 +1,6 @@
 import type { KvCheck } from "@tidemark/kv";
 import { agentFrameRecord } from "./agent-frame.ts";
+import { type AttachmentRow, attachmentRecord } from "./attachment-rows.ts";
 import { refsOf } from "./checkpoint.ts";
 import type { View } from "./decision.ts";
 import { idsToLookUp } from "./graph-delta.ts";
@@ -29,6 +30,8 @@ export interface CommitSnapshot {
   readonly parts: ReadonlyMap<string, boolean>;
   /** The queue and the claims that the commit completes; absent if it completes none. */
   readonly settle?: Omit<SettleSnapshot, "lease">;
+  /** The rows of the attachments the commit refers to, by id; an id without a row is not in it. */
+  readonly attachments: ReadonlyMap<string, AttachmentRow>;
   /** That all of this is as it was. */
   readonly checks: readonly KvCheck[];
 }
@@ -65,6 +68,7 @@ export async function readCommit(
   const unknown = [...new Set(refs)].filter((ref) => !known.has(ref) && !bodies.has(ref));
   const partKeys = unknown.map((ref) => sessionKeys.part(ref));
   const parts = unknown.length === 0 ? [] : await view.get(partKeys);
+  const referred = await readAttachments(view, commit.attachments ?? [], records);
   const settled = await readSettled(view, commit.completed ?? [], records);
   return {
     gate: sessionGateRecord.read(values[0], gate, records),
@@ -73,9 +77,27 @@ export async function readCommit(
     turn: turn === undefined ? undefined : turnRowRecord.read(values[3], turn, records),
     nodes,
     parts: new Map(unknown.map((ref, index) => [ref, parts[index] !== undefined])),
-    checks: [...checks, ...unchanged(partKeys, parts), ...settled.checks],
+    attachments: referred.attachments,
+    checks: [...checks, ...unchanged(partKeys, parts), ...referred.checks, ...settled.checks],
     ...(settled.settle === undefined ? {} : { settle: settled.settle }),
   };
+}
+
+/** The rows of the attachments that a commit refers to. */
+async function readAttachments(
+  view: View,
+  ids: readonly string[],
+  records: RecordContext,
+): Promise<Pick<CommitSnapshot, "attachments" | "checks">> {
+  const attachments = new Map<string, AttachmentRow>();
+  const keys = [...new Set(ids)].map((id) => sessionKeys.attachment(id));
+  if (keys.length === 0) return { checks: [], attachments };
+  const values = await view.get(keys);
+  keys.forEach((key, index) => {
+    const row = attachmentRecord.read(values[index], key, records);
+    if (row !== undefined) attachments.set(row.id, row);
+  });
+  return { checks: unchanged(keys, values), attachments };
 }
 
 /** The queue and the rows of the claims that completions name. */

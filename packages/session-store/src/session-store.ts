@@ -1,9 +1,13 @@
 import type { KvCallOptions, KvCapabilities } from "@tidemark/kv";
+import { SessionAnchors } from "./anchors.ts";
+import type { AttachmentKeeper } from "./attachment-keeper.ts";
+import type { Attachments } from "./attachments.ts";
 import { componentMissing } from "./checkpoint.ts";
 import { type CommitBudget, decideCommit } from "./commit.ts";
 import { runDecision, viewOf } from "./decision.ts";
 import { asSessionStoreError, SessionStoreError } from "./errors.ts";
 import type { GraphNode } from "./graph.ts";
+import { collectComponents, type ComponentReport, tombstoneNodes, vacuumGraph } from "./graph-vacuum.ts";
 import { type Head, type HeadMeta, headRecord, type PickerInfo } from "./head.ts";
 import { sessionKeys } from "./keys.ts";
 import { prepareCommit } from "./prepare-commit.ts";
@@ -21,6 +25,8 @@ import { WorkQueue } from "./work-queue.ts";
 export interface SessionStoreOptions {
   readonly budget: CommitBudget;
   readonly queue?: Partial<QueueLimits>;
+  /** Where the attachments of all sessions are kept. */
+  readonly attachments: AttachmentKeeper;
 }
 
 /** What {@link SessionStore.fork} takes. */
@@ -51,19 +57,25 @@ export class SessionStore {
   readonly lease: SessionLease;
   /** Input that waits for the worker. */
   readonly work: WorkQueue;
+  /** Bytes the session refers to. */
+  readonly attachments: Attachments;
+  /** What keeps nodes that the head no longer reaches. */
+  readonly anchors: SessionAnchors;
   readonly #context: SessionContext;
   readonly #budget: CommitBudget;
   readonly #forkTo: (options: ForkOptions) => Promise<SessionStore>;
 
   constructor(
     context: SessionContext,
-    { budget, queue = {} }: SessionStoreOptions,
+    { budget, queue = {}, attachments }: SessionStoreOptions,
     forkTo: (options: ForkOptions) => Promise<SessionStore>,
   ) {
     this.id = context.session;
     this.durability = context.kv.capabilities.durability;
     this.lease = new SessionLease(context);
     this.work = new WorkQueue(context, queue);
+    this.attachments = attachments.of(context.session);
+    this.anchors = new SessionAnchors(context);
     this.#context = context;
     this.#budget = budget;
     this.#forkTo = forkTo;
@@ -158,6 +170,34 @@ export class SessionStore {
       ...(workingDirectory === undefined ? {} : { workingDirectory }),
       ...(first === undefined ? {} : { firstUserMessage: first }),
     };
+  }
+
+  /**
+   * Hides nodes from every read at once; their records stay until {@link SessionStore.vacuum}. Ids that are unknown or
+   * hidden already are ignored. Children of a hidden node can still be read, but not a path through it.
+   *
+   * @returns How many nodes this call hid.
+   * @throws {@link SessionStoreError} `NODE_REACHABLE` if the head or an anchor reaches one of them: then none was hidden.
+   */
+  tombstone(ids: readonly string[]): Promise<number> {
+    return tombstoneNodes(this.#context, ids);
+  }
+
+  /**
+   * Removes the records of nodes that are hidden or were replaced and that no anchor reaches. No read sees a difference.
+   *
+   * @returns How many nodes this call removed.
+   */
+  vacuum(): Promise<number> {
+    return vacuumGraph(this.#context);
+  }
+
+  /**
+   * Removes the bytes of components that neither the head, nor a frame, nor an anchor names. If any of those cannot be
+   * read, it rejects and removes nothing.
+   */
+  collectComponents(): Promise<ComponentReport> {
+    return collectComponents(this.#context);
   }
 
   /** Makes a child: a session of its own that begins as this one is at a leaf, and from then on stands by itself. */

@@ -1,9 +1,13 @@
 import { type Hasher, nobleHasher } from "@tidemark/core";
 import type { Kv, KvCapabilities } from "@tidemark/kv";
+import { AttachmentKeeper, attachmentId } from "./attachment-keeper.ts";
+import type { BlobReport } from "./blob-collector.ts";
+import type { BlobStore } from "./blob-store.ts";
 import { asSessionStoreError, SessionStoreError } from "./errors.ts";
 import { forkItems } from "./fork-session.ts";
 import { hex } from "./hex.ts";
 import type { PickerInfo } from "./head.ts";
+import { KvBlobStore } from "./kv-blob-store.ts";
 import { sessionPartition } from "./keys.ts";
 import { COMMIT_BYTES_MAX, COMMIT_OPERATIONS_MAX, guardId } from "./limits.ts";
 import { deleteSession, makeSession, makeSessionOf } from "./make-session.ts";
@@ -12,6 +16,7 @@ import { isThere, SessionDirectory } from "./session-directory.ts";
 import type { SessionMeta, SessionRelation } from "./session-meta.ts";
 import { parentOf } from "./session-meta.ts";
 import { type ForkOptions, SessionStore, type SessionStoreOptions } from "./session-store.ts";
+import { shareAttachments } from "./share-attachments.ts";
 import type { QueueLimits } from "./work-queue-record.ts";
 
 /** What a resolved write survives, from least to most. */
@@ -33,6 +38,8 @@ export interface OpenSessionStoresOptions {
   readonly commitOperationsMax?: number;
   /** How much queued work a session holds. */
   readonly queue?: Partial<QueueLimits>;
+  /** Where the bytes of attachments are kept. @defaultValue in `kv`, in chunks */
+  readonly blobs?: BlobStore;
 }
 
 /** What a new session is. */
@@ -46,6 +53,23 @@ export interface CreateSession {
   /** @defaultValue a root */
   readonly relation?: SessionRelation;
 }
+
+/** What {@link SessionStores.collectAttachments} takes. */
+export interface CollectAttachmentsOptions {
+  /** How old an uncommitted intent without a live lease has to be to be given up. @defaultValue an hour */
+  readonly intentAgeMs?: number;
+  /** For how long a session that announced itself at a digest is believed without a row. @defaultValue 10 minutes */
+  readonly graceMs?: number;
+}
+
+/** What {@link SessionStores.collectAttachments} did. */
+export interface AttachmentsReport extends BlobReport {
+  /** Intents that were given up. */
+  readonly givenUp: number;
+}
+
+const INTENT_AGE_MS = 3_600_000;
+const HOLDER_GRACE_MS = 600_000;
 
 /** A page of sessions. */
 export interface SessionPage {
@@ -90,6 +114,7 @@ export class SessionStores {
   readonly #randomBytes: (count: number) => Uint8Array;
   readonly #options: SessionStoreOptions;
   readonly #directory: SessionDirectory;
+  readonly #attachments: AttachmentKeeper;
   #closed = false;
 
   constructor(options: OpenSessionStoresOptions) {
@@ -105,7 +130,9 @@ export class SessionStores {
       bytesMax: Math.min(options.commitBytesMax ?? COMMIT_BYTES_MAX, commitBytesMax),
       operationsMax: Math.min(commitOperationsMax, keysPerCommitMax),
     };
-    this.#options = { budget, queue };
+    const blobs = options.blobs ?? new KvBlobStore(kv, hasher, (bytes) => attachmentId(bytes, hasher));
+    this.#attachments = new AttachmentKeeper({ kv, hasher, blobs, randomBytes });
+    this.#options = { budget, queue, attachments: this.#attachments };
   }
 
   /**
@@ -170,13 +197,44 @@ export class SessionStores {
   }
 
   /**
-   * Removes what interrupted calls left in the directory: rows, written at or before `atMs`, of sessions that were never
-   * made or are deleted.
+   * Removes what interrupted calls left: records of deleted sessions, and rows in the directory, written at or before
+   * `atMs`, of sessions that were never made or are deleted.
    *
    * @returns How many.
    */
   sweepDirectory(atMs: number): Promise<number> {
-    return this.#run(() => this.#directory.sweep(atMs));
+    return this.#run(async () => {
+      // A deletion that was interrupted is finished while its row still says where.
+      for await (const id of this.#directory.ids()) {
+        if ((await this.#directory.gate(id))?.state === "deleted") await deleteSession(this.#context(id));
+      }
+      return this.#directory.sweep(atMs);
+    });
+  }
+
+  /**
+   * Gives up old intents that no turn committed, then removes blobs that no session refers to. Nothing else ever does: it
+   * is for the host to call, at a quiet time. Several may run at once, beside any work.
+   */
+  async collectAttachments(options: CollectAttachmentsOptions = {}): Promise<AttachmentsReport> {
+    const { intentAgeMs = INTENT_AGE_MS, graceMs = HOLDER_GRACE_MS } = options;
+    const atMs = (await this.#run(() => this.#kv.nowMs())) - intentAgeMs;
+    const failures: unknown[] = [];
+    let givenUp = 0;
+    const sweepAll = async () => {
+      for await (const id of this.#directory.ids()) {
+        try {
+          givenUp += (await this.#attachments.of(id).sweep(atMs)).length;
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    // An intent that is not given up only stays for longer: what cannot be listed is noted, and the blobs are looked at.
+    await this.#run(sweepAll).catch((error: unknown) => failures.push(error));
+    const report = await this.#attachments.collector(graceMs).collect();
+    failures.push(...report.failures);
+    return { ...report, givenUp, failures, complete: failures.length === 0 };
   }
 
   /** Refuses further calls with `STORE_CLOSED`. The key-value store stays open: it is yours. Idempotent. */
@@ -194,6 +252,14 @@ export class SessionStores {
     const session = guardId(id ?? hex(this.#randomBytes(16)), "id");
     const child = this.#context(session);
     const items = await forkItems(parent, { ...child.records, session }, leaf);
+    const shared = await shareAttachments(
+      this.#attachments.of(parent.session),
+      this.#attachments.of(session),
+      {
+        ...child.records,
+        session,
+      },
+    );
     const meta = (await this.#bind(parent).meta()) as SessionMeta;
     const { model, workingDirectory } = meta;
     await this.#run(() => this.#directory.intend(session));
@@ -207,10 +273,13 @@ export class SessionStores {
         relation: { type: "child", parent: parent.session, ...(cause === undefined ? {} : { cause }) },
         ...(workingDirectory === undefined ? {} : { workingDirectory }),
       }),
-      items,
+      [...items, ...shared.items],
     );
     const store = this.#bind(child);
-    if (made) return store;
+    if (made) {
+      for (const name of shared.held) await store.attachments.confirm(name);
+      return store;
+    }
     const found = await store.meta();
     if (found !== undefined && parentOf(found) === parent.session) return store;
     throw new SessionStoreError("SESSION_EXISTS", `Cannot fork to ${session}: it is another session`, {
