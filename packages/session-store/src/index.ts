@@ -57,3 +57,5 @@ export type { BlobName, BlobPage, BlobStore, DigestOf } from "./blob-store.ts";
 export type { BlobReport } from "./blob-collector.ts";
 export { BLOB_CHUNK_BYTES, KvBlobStore } from "./kv-blob-store.ts";
 export { MemoryBlobStore } from "./memory-blob-store.ts";
+export * from "./live-state.ts";
+export * from "./migrate-records.ts";

@@ -93,7 +93,9 @@ export function turnPuts(head: HeadRecord | undefined, record: TurnRecord, place
   for (const frame of record.frames) {
     puts.push(agentFrameRecord.item(frame, sessionKeys.frame(frame.id), place));
   }
-  for (const [ref, body] of record.bodies) puts.push({ key: sessionKeys.part(ref), value: body });
+  for (const [ref, body] of [...record.bodies].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    puts.push({ key: sessionKeys.part(ref), value: body });
+  }
   if (record.turn !== undefined) {
     const { hash, projection } = record;
     const row: TurnRow = { hash, projection, result: turnResult(next) };

@@ -107,3 +107,17 @@ export function appending(
     ...more,
   };
 }
+
+/** A handle of which some calls are other ones. */
+export function kvWith(kv: Kv, calls: Partial<Pick<Kv, "get" | "scan" | "commit" | "nowMs">>): Kv {
+  return {
+    capabilities: kv.capabilities,
+    nowMs: () => kv.nowMs(),
+    get: (...call) => kv.get(...call),
+    scan: (...call) => kv.scan(...call),
+    commit: (...call) => kv.commit(...call),
+    close: () => kv.close(),
+    [Symbol.asyncDispose]: () => kv.close(),
+    ...calls,
+  };
+}
