@@ -50,6 +50,8 @@ export async function readCommit(
   );
   const frameKeys = framesNamed.map(({ id }) => sessionKeys.frame(id));
   const idKeys = ids.map((id) => sessionKeys.nodeId(id));
+  // Before the turn's own register: a retry that finds its claims settled must find the turn that settled them.
+  const settled = await readSettled(view, commit.completed ?? [], records);
   const registers = turn === undefined ? [gate, lease, head] : [gate, lease, head, turn];
   const values = await view.get([...registers, ...idKeys, ...frameKeys]);
   const checks = unchanged(registers, values);
@@ -69,7 +71,6 @@ export async function readCommit(
   const partKeys = unknown.map((ref) => sessionKeys.part(ref));
   const parts = unknown.length === 0 ? [] : await view.get(partKeys);
   const referred = await readAttachments(view, commit.attachments ?? [], records);
-  const settled = await readSettled(view, commit.completed ?? [], records);
   return {
     gate: sessionGateRecord.read(values[0], gate, records),
     lease: leaseRecord.read(values[1], lease, records),

@@ -28,6 +28,8 @@ export interface Exploration {
   readonly crashesMax: number;
   /** How often somebody who could go on is interrupted by another in one history. @defaultValue without bound */
   readonly interruptionsMax?: number;
+  /** Whether what an actor that is done was told makes a difference to `judge`. @defaultValue false */
+  readonly judgesAnswers?: boolean;
   /** Judges the end of one history; throws if it is wrong. */
   judge(hands: Hands, outcomes: ReadonlyMap<string, Outcome>): Promise<void>;
   readonly digestOf: (bytes: Uint8Array) => string;
@@ -185,9 +187,12 @@ class World {
     }
     hash.update(tell(await this.#blobs.list()));
     if (this.#exploration.interruptionsMax !== undefined) hash.update(`${this.#last} ${this.#interruptions}`);
-    // What somebody was told who does nothing any more makes no difference.
-    for (const { told, outcome } of this.#running)
-      hash.update(`${outcome?.kind ?? told.copy().digest("hex")}\n`);
+    // What somebody was told who does nothing any more makes no difference, unless it is judged.
+    const { judgesAnswers = false } = this.#exploration;
+    for (const { told, outcome } of this.#running) {
+      const kind = judgesAnswers ? undefined : outcome?.kind;
+      hash.update(`${kind ?? told.copy().digest("hex")}\n`);
+    }
     return hash.digest("hex");
   }
 
