@@ -334,8 +334,10 @@ async function askOn<Answer>(
     // A medium that changes may have lost the question, and may answer the next one.
     const changed = new AbortController();
     const stop = transport.onStatus(() => changed.abort(new Error("The medium has changed")));
+    const end = (): void => changed.abort(signal.reason);
+    signal.addEventListener("abort", end);
     try {
-      return await ask(AbortSignal.any([signal, changed.signal]));
+      return await ask(changed.signal);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof RegionError) engine.cannotJoin(error);
@@ -351,6 +353,7 @@ async function askOn<Answer>(
       });
     } finally {
       stop();
+      signal.removeEventListener("abort", end);
     }
   }
 }

@@ -37,6 +37,8 @@ export class Link {
   readonly codec: FrameCodec;
   readonly #options: LinkOptions;
   readonly #closing: AbortController = new AbortController();
+  /** Questions under way, each with a signal of its own as well. */
+  readonly #asking: Set<AbortController> = new Set();
   /** What runs, and how it is ended: each loop has a signal of its own, because there may be hundreds of subjects. */
   readonly #loops: Map<AbortController, Promise<void>> = new Map();
 
@@ -139,12 +141,23 @@ export class Link {
    */
   async ask(peer: RegionId, request: Request, options: AskOptions = {}): Promise<Reply> {
     const { timeoutMs = this.#options.limits.requestTimeoutMs } = options;
-    const signal =
-      options.signal === undefined ? this.signal : AbortSignal.any([this.signal, options.signal]);
+    // One of its own: what AbortSignal.any gives is kept by Node, with all that waits, until it is aborted or released.
+    const asking = new AbortController();
+    const end = (): void => asking.abort(options.signal?.reason);
+    if (this.signal.aborted) asking.abort(this.signal.reason);
+    else if (options.signal?.aborted === true) end();
     const subject = inboxSubject(peer);
     const nonce = this.#options.randomBytes(NONCE_BYTES);
     const sealed = this.codec.seal("request", encodeRequest(nonce, request));
-    const bytes = await this.#options.transport.request(subject, sealed, { timeoutMs, signal });
+    this.#asking.add(asking);
+    options.signal?.addEventListener("abort", end);
+    let bytes;
+    try {
+      bytes = await this.#options.transport.request(subject, sealed, { timeoutMs, signal: asking.signal });
+    } finally {
+      this.#asking.delete(asking);
+      options.signal?.removeEventListener("abort", end);
+    }
     const frame = this.codec.open(bytes);
     if (typeof frame === "string" || frame.kind !== "reply" || frame.region !== peer) {
       const refusal = typeof frame === "string" ? frame : "source";
@@ -177,7 +190,7 @@ export class Link {
   /** Ends every loop; resolves once none runs. */
   async close(): Promise<void> {
     this.#closing.abort(new ReplicationError("REPLICATION_CLOSED", "Replication was closed"));
-    for (const loop of this.#loops.keys()) loop.abort(this.signal.reason);
+    for (const one of [...this.#loops.keys(), ...this.#asking]) one.abort(this.signal.reason);
     await Promise.all(this.#loops.values());
   }
 

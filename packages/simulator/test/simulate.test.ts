@@ -1,6 +1,8 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { PROFILES, simulate, Violation } from "../src/index.ts";
-import type { SimulationResult } from "../src/index.ts";
+import type { SimulationResult, World } from "../src/index.ts";
 import { runSimulations } from "../src/node/simulate-command.ts";
 
 /** Seeds of each profile that every test run looks at. */
@@ -37,6 +39,18 @@ test("SIM-1 the same seed gives the same trace hash, whatever is drawn", async (
     hashes.add(hash);
   }
   expect(hashes.size).toBe(30);
+});
+
+test("SIM-2 a run leaves nothing in memory, whatever waited as its processes died: long runs stay flat", async () => {
+  const worlds: WeakRef<World>[] = [];
+  const prepare = (world: World): void => void worlds.push(new WeakRef(world));
+  for (let seed = 2_001; seed <= 2_006; seed++) await simulate({ seed, profile: "processes", prepare });
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  // The last one may still be on the stack.
+  expect(worlds.slice(0, -1).filter((world) => world.deref() !== undefined)).toEqual([]);
 });
 
 test("SIM-1 a failing seed prints one command that reproduces it, and the trace around the failure", async () => {
