@@ -5,6 +5,7 @@ import {
   guardWatch,
   KvError,
   KvWatch,
+  settled,
   type Kv,
   type KvCallOptions,
   type KvCapabilities,
@@ -24,7 +25,6 @@ import { limitsOf, type RedisDurability, type RedisKvLimits, type RedisKvOptions
 import { commitResultOf, otherFormat, pageOf, timeOf, valuesOf } from "./replies.ts";
 import { loadScripts, REDIS_KV_FORMAT, type Scripts } from "./scripts.ts";
 import { durabilityOf } from "./server-facts.ts";
-import { settled } from "./settled.ts";
 import { Watches } from "./watches.ts";
 
 /** Bytes of commits under way above which another is `KV_BUSY`. */
