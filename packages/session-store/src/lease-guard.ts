@@ -1,6 +1,6 @@
 import { guardSafe } from "@tidemark/core";
 import { SessionStoreError } from "./errors.ts";
-import type { LeaseFence, LeaseRecord } from "./lease.ts";
+import { leaseFence, type LeaseFence, type LeaseRecord } from "./lease.ts";
 import { LEASE_RENEWALS_MIN, LEASE_TTL_MS, LEASE_TTL_MS_MAX } from "./lease-limits.ts";
 
 /** Time as an argument: a clock that only goes forward, and calls that come later. */
@@ -41,11 +41,18 @@ export interface LeaseGuardOptions {
  *
  * @example
  * ```ts
- * await using guard = new LeaseGuard(session.lease, lease, { timers });
- * await runTurn({ signal: guard.signal, fence: guard.fence });
+ * const fence = { session: "s", owner: "worker", nonce: "n", generation: 1 };
+ * const lease = { ...fence, claimedAtMs: 0, expiresAtMs: 30_000, released: false };
+ * const authority = { renew: () => Promise.resolve(lease), release: () => Promise.resolve() };
+ * const timers = { now: () => 0, setTimer: () => () => {} }; // Time stands still.
+ * const guard = new LeaseGuard(authority, lease, { timers });
+ * assert.equal(guard.signal.aborted, false); // Give it to the work.
+ * assert.deepEqual(guard.fence, fence); // Show it with each write.
+ * guard.stop();
  * ```
  */
 export class LeaseGuard implements AsyncDisposable {
+  /** What every write under this lease shows. */
   readonly fence: LeaseFence;
   readonly #authority: LeaseAuthority;
   readonly #timers: LeaseTimers;
@@ -69,7 +76,7 @@ export class LeaseGuard implements AsyncDisposable {
     }
     this.#authority = authority;
     this.#lease = lease;
-    this.fence = lease;
+    this.fence = leaseFence(lease);
     this.#timers = timers;
     this.#ttlMs = ttlMs;
     this.#renewIntervalMs = renewIntervalMs;
