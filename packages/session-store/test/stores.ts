@@ -18,6 +18,8 @@ export interface Backend {
   open(nowMs: () => number): Promise<Kv>;
   /** Another handle on the same store, as another process has. */
   again(kv: Kv): Promise<Kv>;
+  /** Removes what the store of a closed first handle left. */
+  remove?(kv: Kv): void;
 }
 
 /** The backend in memory. */
@@ -69,7 +71,9 @@ export class Bench {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const kv of this.#handles.reverse()) await kv.close();
+    for (const kv of this.#handles.toReversed()) await kv.close();
+    const [first] = this.#handles;
+    if (first !== undefined) this.#backend.remove?.(first);
   }
 }
 
