@@ -15,6 +15,7 @@ import {
 } from "@langchain/langgraph-checkpoint";
 import { type Hasher, nobleHasher } from "@tidemark/core";
 import type { Kv } from "@tidemark/kv";
+import type { SessionJournal } from "@tidemark/session-store";
 import {
   type ChannelValue,
   type CheckpointRecord,
@@ -30,6 +31,7 @@ import { migratePendingSends } from "./pending-sends.ts";
 import { guardPrefix, randomBytes } from "./platform.ts";
 import { Records } from "./records.ts";
 import { type Part, type StoredValue, storeValue } from "./stored-value.ts";
+import { JournaledCommits, SharedCommits, type ThreadCommits } from "./thread-commits.ts";
 import { checkpointKey, writesKey } from "./thread-keys.ts";
 import { type CheckpointRows, newestFirst } from "./thread-rows.ts";
 import { Thread } from "./thread.ts";
@@ -50,6 +52,19 @@ export interface TidemarkSaverOptions {
   readonly hasher?: Hasher;
   /** Fresh random bytes. @defaultValue those of `crypto` */
   readonly random?: (length: number) => Uint8Array;
+  /**
+   * Carries the checkpoints to other regions: a region, see `regionJournal` of `@tidemark/session-store`. A thread is
+   * the session of that id. `kv` is then this region's own, and nothing but this saver writes to its partitions.
+   */
+  readonly journal?: SessionJournal;
+}
+
+/** Options of {@link TidemarkSaver.follow}. */
+export interface FollowOptions {
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Is told of each thread that could not be applied; it is tried again with the next change of it. */
+  readonly onError: (threadId: string, error: unknown) => void;
 }
 
 /**
@@ -60,7 +75,9 @@ export interface TidemarkSaverOptions {
  * nothing is ever left out in silence.
  */
 export class TidemarkSaver extends BaseCheckpointSaver {
-  readonly #options: Required<Omit<TidemarkSaverOptions, "serde">>;
+  readonly #options: Required<Omit<TidemarkSaverOptions, "serde" | "journal">>;
+  readonly #journal: SessionJournal | undefined;
+  readonly #commits: ThreadCommits;
   readonly #records: Records;
   readonly #directory: Directory;
 
@@ -72,12 +89,18 @@ export class TidemarkSaver extends BaseCheckpointSaver {
       bytesPerCallMax = 16 * 1_024 * 1_024,
       hasher = nobleHasher,
       random = randomBytes,
+      journal,
     } = options;
     guardPrefix(prefix);
     if (!Number.isSafeInteger(bytesPerCallMax) || bytesPerCallMax < 1) {
       throw new RangeError(`bytesPerCallMax must be a positive integer: ${bytesPerCallMax}`);
     }
     this.#options = { kv, prefix, bytesPerCallMax, hasher, random };
+    this.#journal = journal;
+    this.#commits =
+      journal === undefined
+        ? new SharedCommits(kv)
+        : new JournaledCommits({ kv, journal, namespace: prefix, hasher, random });
     this.#records = new Records(hasher);
     const partition = `${prefix}.directory`;
     this.#directory = new Directory({ kv, records: this.#records, hasher, random, partition });
@@ -89,6 +112,7 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     const namespace = optionalText(config, "checkpoint_ns") ?? "";
     const id = getCheckpointId(config);
     const { rows } = this.#thread(threadId);
+    await this.#commits.arrive(threadId);
     const found = id === "" ? await rows.latest(namespace) : await rows.checkpoint(namespace, id);
     return found === undefined ? undefined : this.#tuple(threadId, found);
   }
@@ -231,7 +255,25 @@ export class TidemarkSaver extends BaseCheckpointSaver {
       return Object.fromEntries(channels.map((channel) => [channel, { writes: [] }]));
     const namespace = optionalText(config, "checkpoint_ns") ?? "";
     const { rows } = this.#thread(threadId);
+    await this.#commits.arrive(threadId);
     return deltaHistory(rows, this.#reader(threadId), { namespace, id: getCheckpointId(config), channels });
+  }
+
+  /**
+   * With a journal: applies what arrives from other regions until the signal, so that threads made elsewhere are listed,
+   * and this region falls behind in none. What a call reads or changes of one thread it brings up to date by itself.
+   *
+   * @throws `TypeError` without a journal.
+   */
+  async follow({ signal, onError }: FollowOptions): Promise<void> {
+    if (this.#journal === undefined) throw new TypeError("Cannot follow: the saver has no journal");
+    for await (const threadId of this.#journal.changes(signal)) {
+      try {
+        await this.#thread(threadId).arrived();
+      } catch (error) {
+        onError(threadId, error);
+      }
+    }
   }
 
   async #tuple(threadId: string, rows: CheckpointRows): Promise<CheckpointTuple | undefined> {
@@ -269,6 +311,7 @@ export class TidemarkSaver extends BaseCheckpointSaver {
       for await (const rows of found) yield { threadId, rows };
     };
     if (one !== undefined) {
+      await this.#commits.arrive(one);
       yield* walkOf(this.#thread(one), one);
       return;
     }
@@ -284,11 +327,13 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     const { kv, random, bytesPerCallMax } = this.#options;
     const partition = this.#partition(id);
     const records = this.#records;
-    return new Thread({ kv, records, directory: this.#directory, id, partition, random, bytesPerCallMax });
+    const [commits, directory] = [this.#commits, this.#directory];
+    return new Thread({ kv, commits, records, directory, id, partition, random, bytesPerCallMax });
   }
 
   #reader(threadId: string): TupleReader {
-    return new TupleReader(this.#thread(threadId).rows, this.serde, threadId);
+    const { rows } = this.#thread(threadId);
+    return new TupleReader({ rows, serde: this.serde, threadId, merges: this.#commits.merges });
   }
 
   #partition(threadId: string): string {

@@ -1,4 +1,4 @@
-import type { Kv, KvCheck, KvItem, KvKey, Partition } from "@tidemark/kv";
+import type { Kv, KvCheck, KvItem, KvKey, KvRange, Partition } from "@tidemark/kv";
 import { bytesOf, inBatches } from "./batches.ts";
 import type { Directory } from "./directory.ts";
 import { LangGraphError } from "./errors.ts";
@@ -6,6 +6,7 @@ import type { Records } from "./records.ts";
 import type { Part } from "./stored-value.ts";
 import { partKey, REGISTER_KEY, ROW_RANGES } from "./thread-keys.ts";
 import { encodeRegister, type ThreadState } from "./thread-register.ts";
+import type { ThreadCommits } from "./thread-commits.ts";
 import { ThreadRows } from "./thread-rows.ts";
 
 const ATTEMPTS_MAX = 16;
@@ -16,6 +17,7 @@ const SWEEP_ROWS = 500;
 /** What a {@link Thread} is made of. */
 export interface ThreadOptions {
   readonly kv: Kv;
+  readonly commits: ThreadCommits;
   readonly records: Records;
   readonly directory: Directory;
   readonly id: string;
@@ -48,15 +50,28 @@ export class Thread {
    * Reads one row, decides by it, and writes. Decided anew if others changed what it rests on. A thread that is not
    * there is made; one that is being deleted is first deleted to the end.
    *
-   * @param decide - What to write, or nothing to leave the thread as it is.
+   * @param decide - Says of the row what to write.
    */
-  async change(
+  change(
     key: KvKey | undefined,
-    decide: (
-      row: Uint8Array | undefined,
-      state: ThreadState | undefined,
-    ) => Promise<ThreadChange | undefined>,
+    decide: (row: Uint8Array | undefined) => Promise<ThreadChange>,
   ): Promise<void> {
+    const { commits, id } = this.#options;
+    return commits.inTurn(id, () => this.#change(key, decide));
+  }
+
+  /** Removes the thread: from one commit on it is not there, then its rows go. */
+  delete(): Promise<void> {
+    const { commits, id } = this.#options;
+    return commits.inTurn(id, () => this.#delete());
+  }
+
+  async #change(
+    key: KvKey | undefined,
+    decide: (row: Uint8Array | undefined) => Promise<ThreadChange>,
+  ): Promise<void> {
+    const { commits, id } = this.#options;
+    await commits.arrive(id);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const keys = key === undefined ? [REGISTER_KEY] : [REGISTER_KEY, key];
       const [register, row] = await this.#options.kv.get(this.#options.partition, keys);
@@ -65,17 +80,18 @@ export class Thread {
         await this.#sweep(register!);
         continue;
       }
-      const change = await decide(state === "live" ? row : undefined, state);
-      if (change === undefined) return;
+      // Elsewhere somebody may have written who had not seen the deletion.
+      if (state === "deleted" && commits.merges) await this.#removeRows(register!);
+      const change = await decide(state === "live" ? row : undefined);
       if (await this.#write(change, register, state, key === undefined ? undefined : { key, value: row }))
         return;
     }
     throw this.#busy();
   }
 
-  /** Removes the thread: from one commit on it is not there, then its rows go. */
-  async delete(): Promise<void> {
-    const { kv, partition, directory, id } = this.#options;
+  async #delete(): Promise<void> {
+    const { kv, commits, partition, directory, id } = this.#options;
+    await commits.arrive(id);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const [register] = await kv.get(partition, [REGISTER_KEY]);
       const state = this.rows.stateOf(register);
@@ -87,14 +103,23 @@ export class Thread {
         deleting = this.#register("deleting");
         const checks = [{ key: REGISTER_KEY, value: register }];
         const puts = [{ key: REGISTER_KEY, value: deleting }];
-        const { committed } = await kv.commit(partition, { checks, puts });
-        if (!committed) continue;
+        if (!(await commits.commit(id, partition, { checks, puts }))) continue;
       }
       await this.#sweep(deleting!);
       if (row !== undefined) await directory.forget([id], row);
       return;
     }
     throw this.#busy();
+  }
+
+  /** Names the thread if it came from elsewhere: what arrives brings no name. */
+  async arrived(): Promise<void> {
+    const { kv, commits, directory, partition, id } = this.#options;
+    await commits.arrive(id);
+    const [register] = await kv.get(partition, [REGISTER_KEY]);
+    if (this.rows.stateOf(register) === "live" && (await directory.row([id])) === undefined) {
+      await directory.intend([id]);
+    }
   }
 
   /** Whether it was written; false if it must be decided anew. */
@@ -104,7 +129,7 @@ export class Thread {
     state: ThreadState | undefined,
     read: KvCheck | undefined,
   ): Promise<boolean> {
-    const { kv, partition, directory, id, bytesPerCallMax } = this.#options;
+    const { commits, partition, directory, id, bytesPerCallMax } = this.#options;
     const parts = change.parts.map(({ digest, bytes }) => this.#partItem(digest, bytes));
     const actual = bytesOf([...parts, change.item]);
     if (actual > bytesPerCallMax) {
@@ -120,23 +145,20 @@ export class Thread {
       await directory.intend([id]);
       created = [{ key: REGISTER_KEY, value: this.#register("live") }];
     }
-    const { keysPerCommitMax, commitBytesMax } = kv.capabilities;
     // Beside its items a commit has the register, and a last one the row that was read.
-    const besides = bytesOf([
-      ...created,
-      ...(register === undefined ? [] : [{ key: REGISTER_KEY, value: register }]),
-    ]);
+    const besides: KvItem[] = [...created];
+    for (const { key, value = new Uint8Array() } of [...checks, ...(read === undefined ? [] : [read])]) {
+      besides.push({ key, value });
+    }
     const batches = inBatches([...parts, change.item], {
-      items: keysPerCommitMax - 2,
-      bytes:
-        commitBytesMax - besides - (read === undefined ? 0 : read.key.length + (read.value?.length ?? 0)),
+      items: commits.limits.items - 2,
+      bytes: commits.limits.bytes - bytesOf(besides),
     });
     for (const [index, batch] of batches.entries()) {
       const last = index === batches.length - 1;
       const exact = last && change.exact && read !== undefined ? [read] : [];
       const puts = [...created, ...batch];
-      const { committed } = await kv.commit(partition, { checks: [...checks, ...exact], puts });
-      if (!committed) return false;
+      if (!(await commits.commit(id, partition, { checks: [...checks, ...exact], puts }))) return false;
       if (created.length > 0) checks[0] = { key: REGISTER_KEY, value: created[0]!.value };
       created = [];
     }
@@ -145,22 +167,28 @@ export class Thread {
 
   /** Removes all rows, then says so, if the register is still this one. */
   async #sweep(register: Uint8Array): Promise<void> {
-    const { kv, partition } = this.#options;
+    const { commits, partition, id } = this.#options;
+    if (!(await this.#removeRows(register))) return;
     const checks = [{ key: REGISTER_KEY, value: register }];
-    const limit = Math.min(kv.capabilities.keysPerCommitMax - 1, SWEEP_ROWS);
+    const puts = [{ key: REGISTER_KEY, value: this.#register("deleted") }];
+    await commits.commit(id, partition, { checks, puts });
+  }
+
+  /** Whether all rows are removed; false if the register was no longer this one. */
+  async #removeRows(register: Uint8Array): Promise<boolean> {
+    const { kv, commits, partition, id } = this.#options;
+    const checks = [{ key: REGISTER_KEY, value: register }];
+    const limit = Math.min(commits.limits.items - 1, SWEEP_ROWS);
     for (const range of ROW_RANGES) {
-      for (;;) {
-        const { items } = await kv.scan(partition, { ...range, limit });
-        if (items.length === 0) break;
+      let rest: KvRange | undefined = { ...range, limit };
+      while (rest !== undefined) {
+        const { items, next } = await kv.scan(partition, rest);
         const deletes = items.map(({ key }) => key);
-        const { committed } = await kv.commit(partition, { checks, deletes });
-        if (!committed) return;
+        if (deletes.length > 0 && !(await commits.commit(id, partition, { checks, deletes }))) return false;
+        rest = next === undefined ? undefined : { ...rest, start: next };
       }
     }
-    await kv.commit(partition, {
-      checks,
-      puts: [{ key: REGISTER_KEY, value: this.#register("deleted") }],
-    });
+    return true;
   }
 
   #partItem(digest: Uint8Array, bytes: Uint8Array): KvItem {

@@ -21,16 +21,21 @@ export interface LoadedRows {
   readonly pendingWrites: CheckpointPendingWrite[];
 }
 
+/** What a {@link TupleReader} is made of. */
+export interface TupleReaderOptions {
+  readonly rows: ThreadRows;
+  readonly serde: SerializerProtocol;
+  readonly threadId: string;
+  /** Whether what is missing may be on its way from another region. */
+  readonly merges: boolean;
+}
+
 /** Reads the values that rows name, and makes of them what was put. */
 export class TupleReader {
-  readonly #rows: ThreadRows;
-  readonly #serde: SerializerProtocol;
-  readonly #threadId: string;
+  readonly #options: TupleReaderOptions;
 
-  constructor(rows: ThreadRows, serde: SerializerProtocol, threadId: string) {
-    this.#rows = rows;
-    this.#serde = serde;
-    this.#threadId = threadId;
+  constructor(options: TupleReaderOptions) {
+    this.#options = options;
   }
 
   /** The metadata alone; `undefined` if the thread was deleted meanwhile. */
@@ -78,24 +83,25 @@ export class TupleReader {
     choose: (rows: CheckpointRows) => readonly StoredValue[],
   ): Promise<{ rows: CheckpointRows; values: unknown[] } | undefined> {
     const { namespace, id } = rows;
+    const { rows: thread, serde, threadId, merges } = this.#options;
     let current: CheckpointRows | undefined = rows;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const chosen = choose(current);
-      const read = await this.#rows.values(chosen);
+      const read = await thread.values(chosen);
       if (read.found !== undefined) {
         const { found } = read;
-        const values = chosen.map(({ type }, index) => this.#serde.loadsTyped(type, found[index]!));
+        const values = chosen.map(({ type }, index) => serde.loadsTyped(type, found[index]!));
         return { rows: current, values: await Promise.all(values) };
       }
       if (read.reason === "deleted") return undefined;
       // The thread may have been deleted and made anew since the rows were read.
-      current = await this.#rows.checkpoint(namespace, id);
+      current = await thread.checkpoint(namespace, id);
       if (current === undefined) return undefined;
     }
     throw new LangGraphError(
       "LANGGRAPH_VALUE_MISSING",
-      `Cannot read checkpoint ${id} of thread ${this.#threadId}: a value it names is not in the store`,
-      { thread: this.#threadId, checkpoint: id },
+      `Cannot read checkpoint ${id} of thread ${threadId}: a value it names is not in the store`,
+      { thread: threadId, checkpoint: id, retryable: merges },
     );
   }
 }
