@@ -11,6 +11,8 @@ export interface ChannelValue {
 
 /** A checkpoint as it is stored: the channels' values apart, so that unchanged ones are taken over from the parent unread. */
 export interface CheckpointRecord {
+  /** The life of the thread in which it was made: 8 bytes. */
+  readonly life: Uint8Array;
   /** The id of the checkpoint this one was made from. */
   readonly parent: string | undefined;
   /** The checkpoint without its channels' values. */
@@ -19,9 +21,10 @@ export interface CheckpointRecord {
   readonly channels: readonly ChannelValue[];
 }
 
-/** The body of a checkpoint's record: parent (0, or 1 and its id), checkpoint, metadata, then count and channels. */
+/** The body of a checkpoint's record: 8 bytes life, parent (0, or 1 and its id), checkpoint, metadata, then count and channels. */
 export function encodeCheckpoint(record: CheckpointRecord): Uint8Array {
   const writer = new ByteWriter();
+  writer.raw(record.life);
   writer.varint(record.parent === undefined ? 0 : 1);
   if (record.parent !== undefined) writer.text(record.parent);
   writeValue(writer, record.checkpoint);
@@ -38,6 +41,7 @@ export function encodeCheckpoint(record: CheckpointRecord): Uint8Array {
 /** Reads what {@link encodeCheckpoint} wrote. @throws `CoreError` `DECODE_FAILED` */
 export function decodeCheckpoint(body: Uint8Array): CheckpointRecord {
   const reader = new ByteReader(body);
+  const life = reader.view(8).slice();
   const parents = reader.varint();
   if (parents > 1) reader.fail("A checkpoint has at most one parent");
   const parent = parents === 1 ? reader.text() : undefined;
@@ -50,7 +54,7 @@ export function decodeCheckpoint(body: Uint8Array): CheckpointRecord {
     value: readValue(reader),
   }));
   reader.finish();
-  return { parent, checkpoint, metadata, channels };
+  return { life, parent, checkpoint, metadata, channels };
 }
 
 /** The value of a channel that the parent holds at the same version: it need not be serialized again. */

@@ -5,9 +5,8 @@ import { inRunOrder } from "./writes-record.ts";
 
 /** Where to begin, and what is asked for. */
 export interface DeltaHistoryQuery {
-  readonly namespace: string;
-  /** Empty for the newest checkpoint. */
-  readonly id: string;
+  /** What the ancestors are of. */
+  readonly target: CheckpointRows | undefined;
   readonly channels: readonly string[];
 }
 
@@ -19,12 +18,12 @@ export interface DeltaHistoryQuery {
 export async function deltaHistory(
   rows: ThreadRows,
   reader: TupleReader,
-  { namespace, id, channels }: DeltaHistoryQuery,
+  { target, channels }: DeltaHistoryQuery,
 ): Promise<Record<string, DeltaChannelHistory>> {
   const remaining = new Set(channels);
   const backwards = new Map<string, CheckpointPendingWrite[]>(channels.map((channel) => [channel, []]));
   const seeds = new Map<string, unknown>();
-  for await (const ancestor of ancestors(rows, namespace, id)) {
+  for await (const ancestor of ancestors(rows, target)) {
     const loaded = await reader.values(ancestor, (found) => {
       const { writes, held } = chosen(found, remaining);
       return [...writes.map(({ write }) => write.value), ...held.map(({ value }) => value)];
@@ -61,10 +60,13 @@ function chosen({ record, writes }: CheckpointRows, remaining: ReadonlySet<strin
 }
 
 /** The checkpoints from which one was made, nearest first. */
-async function* ancestors(rows: ThreadRows, namespace: string, id: string): AsyncGenerator<CheckpointRows> {
-  const target = id === "" ? await rows.latest(namespace) : await rows.checkpoint(namespace, id);
+async function* ancestors(
+  rows: ThreadRows,
+  target: CheckpointRows | undefined,
+): AsyncGenerator<CheckpointRows> {
   let parent = target?.record.parent;
   if (target === undefined || parent === undefined) return;
+  const { namespace } = target;
   for await (const found of rows.newestFirst(namespace, target.id)) {
     if (found.id !== parent) {
       if (found.id > parent) continue;

@@ -32,6 +32,7 @@ import { guardPrefix, randomBytes } from "./platform.ts";
 import { Records } from "./records.ts";
 import { type Part, type StoredValue, storeValue } from "./stored-value.ts";
 import { JournaledCommits, SharedCommits, type ThreadCommits } from "./thread-commits.ts";
+import { isSameLife } from "./thread-register.ts";
 import { checkpointKey, writesKey } from "./thread-keys.ts";
 import { type CheckpointRows, newestFirst } from "./thread-rows.ts";
 import { Thread } from "./thread.ts";
@@ -113,8 +114,16 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     const id = getCheckpointId(config);
     const { rows } = this.#thread(threadId);
     await this.#commits.arrive(threadId);
-    const found = id === "" ? await rows.latest(namespace) : await rows.checkpoint(namespace, id);
-    return found === undefined ? undefined : this.#tuple(threadId, found);
+    if (id !== "") {
+      const found = await rows.checkpoint(namespace, id);
+      return found === undefined ? undefined : this.#tuple(threadId, found);
+    }
+    for await (const found of rows.newestFirst(namespace)) {
+      const tuple = await this.#tuple(threadId, found);
+      // Rows of a life before this one may be left.
+      if (tuple !== undefined) return tuple;
+    }
+    return undefined;
   }
 
   /**
@@ -170,8 +179,9 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     const storedMetadata = await store(metadata);
     const key = checkpointKey(namespace, id);
     const parentKey = parent === undefined ? undefined : checkpointKey(namespace, parent);
-    await thread.change(parentKey, async (row) => {
-      const from = row === undefined ? undefined : thread.rows.checkpointOf(parentKey!, row);
+    await thread.change(parentKey, async (row, life) => {
+      const found = row === undefined ? undefined : thread.rows.checkpointOf(parentKey!, row);
+      const from = found !== undefined && isSameLife(found.life, life) ? found : undefined;
       const channels: ChannelValue[] = [];
       for (const [channel, value] of Object.entries(values)) {
         const version = versionText(checkpoint.channel_versions[channel]);
@@ -190,6 +200,7 @@ export class TidemarkSaver extends BaseCheckpointSaver {
         channels.push({ channel, version, value: kept });
       }
       const record: CheckpointRecord = {
+        life,
         parent,
         checkpoint: storedCheckpoint,
         metadata: storedMetadata,
@@ -256,7 +267,10 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     const namespace = optionalText(config, "checkpoint_ns") ?? "";
     const { rows } = this.#thread(threadId);
     await this.#commits.arrive(threadId);
-    return deltaHistory(rows, this.#reader(threadId), { namespace, id: getCheckpointId(config), channels });
+    const reader = this.#reader(threadId);
+    const id = getCheckpointId(config) || (await this.getTuple(config))?.checkpoint.id;
+    const target = id === undefined ? undefined : await rows.checkpoint(namespace, id);
+    return deltaHistory(rows, reader, { target, channels });
   }
 
   /**

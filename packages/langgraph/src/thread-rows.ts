@@ -13,7 +13,7 @@ import {
   partKey,
   REGISTER_KEY,
 } from "./thread-keys.ts";
-import { decodeRegister, type ThreadState } from "./thread-register.ts";
+import { decodeRegister, isSameLife, type ThreadRegister } from "./thread-register.ts";
 import { decodeWrites, type TaskWrites } from "./writes-record.ts";
 
 /** How many parts one read asks for: up to 8 MiB. */
@@ -51,8 +51,8 @@ export class ThreadRows {
     this.#partition = partition;
   }
 
-  /** The state in a register that was read. */
-  stateOf(register: Uint8Array | undefined): ThreadState | undefined {
+  /** What a register that was read says. */
+  registerOf(register: Uint8Array | undefined): ThreadRegister | undefined {
     if (register === undefined) return undefined;
     return this.#records.open("langgraph-thread", this.#partition, REGISTER_KEY, register, decodeRegister);
   }
@@ -71,12 +71,6 @@ export class ThreadRows {
   async checkpoint(namespace: string, id: string): Promise<CheckpointRows | undefined> {
     const range = { ...checkpointRange(namespace, id), reverse: true };
     for await (const rows of this.#groups(range, PAGE_MAX)) return rows;
-    return undefined;
-  }
-
-  /** The newest checkpoint of a namespace and its writes. */
-  async latest(namespace: string): Promise<CheckpointRows | undefined> {
-    for await (const rows of this.newestFirst(namespace)) return rows;
     return undefined;
   }
 
@@ -114,8 +108,8 @@ export class ThreadRows {
     }
   }
 
-  /** The bytes of values, and whether the thread is there: each read asks both at one moment. */
-  async values(values: readonly StoredValue[]): Promise<ValuesRead> {
+  /** The bytes of values, and whether the thread is in that life: each read asks both at one moment. */
+  async values(life: Uint8Array, values: readonly StoredValue[]): Promise<ValuesRead> {
     const digests = new Map<string, Uint8Array>();
     for (const digest of values.flatMap(partsOf)) digests.set(digest.toString(), digest);
     const parts = new Map<string, Uint8Array>();
@@ -125,7 +119,9 @@ export class ThreadRows {
       const batch = wanted.slice(at, at + PARTS_PER_READ);
       const keys = batch.map(([, digest]) => partKey(digest));
       const [register, ...bodies] = await this.#kv.get(this.#partition, [REGISTER_KEY, ...keys]);
-      if (this.stateOf(register) !== "live") return { found: undefined, reason: "deleted" };
+      const read = this.registerOf(register);
+      if (read?.state !== "live" || !isSameLife(read.life, life))
+        return { found: undefined, reason: "deleted" };
       for (const [index, [text]] of batch.entries()) {
         const body = bodies[index];
         if (body === undefined) return { found: undefined, reason: "missing" };

@@ -5,12 +5,11 @@ import { LangGraphError } from "./errors.ts";
 import type { Records } from "./records.ts";
 import type { Part } from "./stored-value.ts";
 import { partKey, REGISTER_KEY, ROW_RANGES } from "./thread-keys.ts";
-import { encodeRegister, type ThreadState } from "./thread-register.ts";
+import { encodeRegister, lifeOf, nextRegister, type ThreadState } from "./thread-register.ts";
 import type { ThreadCommits } from "./thread-commits.ts";
 import { ThreadRows } from "./thread-rows.ts";
 
 const ATTEMPTS_MAX = 16;
-const NONCE_BYTES = 8;
 /** How many rows one commit of a deletion removes. */
 const SWEEP_ROWS = 500;
 
@@ -50,11 +49,11 @@ export class Thread {
    * Reads one row, decides by it, and writes. Decided anew if others changed what it rests on. A thread that is not
    * there is made; one that is being deleted is first deleted to the end.
    *
-   * @param decide - Says of the row what to write.
+   * @param decide - Says of the row, and of the life the thread has or begins, what to write.
    */
   change(
     key: KvKey | undefined,
-    decide: (row: Uint8Array | undefined) => Promise<ThreadChange>,
+    decide: (row: Uint8Array | undefined, life: Uint8Array) => Promise<ThreadChange>,
   ): Promise<void> {
     const { commits, id } = this.#options;
     return commits.inTurn(id, () => this.#change(key, decide));
@@ -68,23 +67,22 @@ export class Thread {
 
   async #change(
     key: KvKey | undefined,
-    decide: (row: Uint8Array | undefined) => Promise<ThreadChange>,
+    decide: (row: Uint8Array | undefined, life: Uint8Array) => Promise<ThreadChange>,
   ): Promise<void> {
     const { commits, id } = this.#options;
     await commits.arrive(id);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const keys = key === undefined ? [REGISTER_KEY] : [REGISTER_KEY, key];
       const [register, row] = await this.#options.kv.get(this.#options.partition, keys);
-      const state = this.rows.stateOf(register);
-      if (state === "deleting") {
+      const before = this.rows.registerOf(register);
+      if (before?.state === "deleting") {
         await this.#sweep(register!);
         continue;
       }
       // Elsewhere somebody may have written who had not seen the deletion.
-      if (state === "deleted" && commits.merges) await this.#removeRows(register!);
-      const change = await decide(state === "live" ? row : undefined);
-      if (await this.#write(change, register, state, key === undefined ? undefined : { key, value: row }))
-        return;
+      if (before?.state === "deleted" && commits.merges) await this.#removeRows(register!);
+      const change = await decide(before?.state === "live" ? row : undefined, lifeOf(before));
+      if (await this.#write(change, register, key === undefined ? undefined : { key, value: row })) return;
     }
     throw this.#busy();
   }
@@ -94,13 +92,13 @@ export class Thread {
     await commits.arrive(id);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const [register] = await kv.get(partition, [REGISTER_KEY]);
-      const state = this.rows.stateOf(register);
+      const state = this.rows.registerOf(register)?.state;
       const row = await directory.row([id]);
       if (row === undefined && state !== "live" && state !== "deleting") return;
       let deleting = register;
       // Also if there is but a name: what a change has announced and not yet written is then decided anew.
       if (register === undefined || state !== "deleting") {
-        deleting = this.#register("deleting");
+        deleting = this.#next(register, "deleting");
         const checks = [{ key: REGISTER_KEY, value: register }];
         const puts = [{ key: REGISTER_KEY, value: deleting }];
         if (!(await commits.commit(id, partition, { checks, puts }))) continue;
@@ -117,7 +115,7 @@ export class Thread {
     const { kv, commits, directory, partition, id } = this.#options;
     await commits.arrive(id);
     const [register] = await kv.get(partition, [REGISTER_KEY]);
-    if (this.rows.stateOf(register) === "live" && (await directory.row([id])) === undefined) {
+    if (this.rows.registerOf(register)?.state === "live" && (await directory.row([id])) === undefined) {
       await directory.intend([id]);
     }
   }
@@ -126,7 +124,6 @@ export class Thread {
   async #write(
     change: ThreadChange,
     register: Uint8Array | undefined,
-    state: ThreadState | undefined,
     read: KvCheck | undefined,
   ): Promise<boolean> {
     const { commits, partition, directory, id, bytesPerCallMax } = this.#options;
@@ -141,9 +138,9 @@ export class Thread {
     }
     const checks: KvCheck[] = [{ key: REGISTER_KEY, value: register }];
     let created: KvItem[] = [];
-    if (state !== "live") {
+    if (this.rows.registerOf(register)?.state !== "live") {
       await directory.intend([id]);
-      created = [{ key: REGISTER_KEY, value: this.#register("live") }];
+      created = [{ key: REGISTER_KEY, value: this.#next(register, "live") }];
     }
     // Beside its items a commit has the register, and a last one the row that was read.
     const besides: KvItem[] = [...created];
@@ -170,7 +167,7 @@ export class Thread {
     const { commits, partition, id } = this.#options;
     if (!(await this.#removeRows(register))) return;
     const checks = [{ key: REGISTER_KEY, value: register }];
-    const puts = [{ key: REGISTER_KEY, value: this.#register("deleted") }];
+    const puts = [{ key: REGISTER_KEY, value: this.#next(register, "deleted") }];
     await commits.commit(id, partition, { checks, puts });
   }
 
@@ -197,14 +194,10 @@ export class Thread {
     return { key, value: records.seal("langgraph-part", partition, key, bytes) };
   }
 
-  #register(state: ThreadState): Uint8Array {
+  #next(register: Uint8Array | undefined, state: ThreadState): Uint8Array {
     const { records, partition, random } = this.#options;
-    return records.seal(
-      "langgraph-thread",
-      partition,
-      REGISTER_KEY,
-      encodeRegister(state, random(NONCE_BYTES)),
-    );
+    const body = encodeRegister(nextRegister(this.rows.registerOf(register), state, random));
+    return records.seal("langgraph-thread", partition, REGISTER_KEY, body);
   }
 
   #busy(): LangGraphError {

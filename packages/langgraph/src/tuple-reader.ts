@@ -87,7 +87,7 @@ export class TupleReader {
     let current: CheckpointRows | undefined = rows;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const chosen = choose(current);
-      const read = await thread.values(chosen);
+      const read = await thread.values(current.record.life, chosen);
       if (read.found !== undefined) {
         const { found } = read;
         const values = chosen.map(({ type }, index) => serde.loadsTyped(type, found[index]!));
