@@ -12,7 +12,7 @@ import type { CommitSnapshot } from "./read-commit.ts";
 import type { RecordContext } from "./records.ts";
 import { requireOpen, requireReadable } from "./session-gate.ts";
 import { decideSettle } from "./settle-work.ts";
-import type { TurnCommit, TurnCommitResult, TurnStamp } from "./turn-commit.ts";
+import type { TurnCommit, TurnCommitResult, TurnResult, TurnStamp } from "./turn-commit.ts";
 import { TURN_PROJECTION_VERSION } from "./turn-hash.ts";
 import { type TurnRecord, turnPuts, turnResult } from "./turn-record.ts";
 import { workChangeRows } from "./work-rows.ts";
@@ -50,18 +50,48 @@ export interface CommitPlace {
 export function decideCommit(
   snapshot: CommitSnapshot,
   prepared: PreparedCommit,
-  { session, records, budget }: CommitPlace,
+  place: CommitPlace,
   nowMs: number,
 ): Decision<TurnCommitResult> {
+  const { outcome, result, puts, released, deletes } = decideTurn(snapshot, prepared, place, nowMs);
+  return {
+    checks: snapshot.checks,
+    puts: [...puts, ...released],
+    deletes,
+    result: { outcome, ...result },
+  };
+}
+
+/** What a turn comes to: the rows it writes, and the record of it that travels, unless it was committed earlier. */
+export interface TurnDecision {
+  readonly outcome: TurnCommitResult["outcome"];
+  readonly result: TurnResult;
+  readonly puts: readonly KvItem[];
+  readonly deletes: readonly KvKey[];
+  /** The row of the lease, if it is released with it. */
+  readonly released: readonly KvItem[];
+  /** Absent from one that was committed earlier. */
+  readonly record?: TurnRecord;
+  /** Ids of the work it answers. */
+  readonly settled: readonly string[];
+}
+
+/** Decides a turn, as {@link decideCommit} says. */
+export function decideTurn(
+  snapshot: CommitSnapshot,
+  prepared: PreparedCommit,
+  { session, records, budget }: CommitPlace,
+  nowMs: number,
+): TurnDecision {
   const { commit, hash } = prepared;
-  const { gate, lease, head, turn, checks } = snapshot;
+  const { gate, lease, head, turn } = snapshot;
   requireBound(commit.session, session);
   requireReadable(gate, session);
   if (commit.turn !== undefined && commit.turn.session !== session) throw turnConflict(commit.turn);
   const released = releasePuts(commit, lease, records);
   if (turn !== undefined) {
     if (turn.hash !== hash || turn.projection !== TURN_PROJECTION_VERSION) throw turnConflict(commit.turn!);
-    return { checks, puts: released, deletes: [], result: { outcome: "replayed", ...turn.result } };
+    return { outcome: "replayed", result: turn.result, puts: [], deletes: [], released, settled: [] };
   }
   requireOpen(gate, session);
   const { generation } = requireCommitLease(commit, lease, nowMs);
@@ -69,10 +99,17 @@ export function decideCommit(
   const settled = settledRows(snapshot, commit, nowMs, records);
   const record = turnRecordOf(snapshot, prepared, generation, nowMs);
   const { head: next, puts } = turnPuts(head, record, records);
-  const written = [...puts, ...settled.puts, ...stampPuts(snapshot, nowMs, records), ...released];
-  requireBudget(written, settled.deletes, budget);
-  const result: TurnCommitResult = { outcome: "committed", ...turnResult(next) };
-  return { checks, puts: written, deletes: settled.deletes, result };
+  const written = [...puts, ...settled.puts, ...stampPuts(snapshot, nowMs, records)];
+  requireBudget([...written, ...released], settled.deletes, budget);
+  return {
+    outcome: "committed",
+    result: turnResult(next),
+    puts: written,
+    deletes: settled.deletes,
+    released,
+    record,
+    settled: settled.ids,
+  };
 }
 
 /** @throws {@link SessionStoreError} `SESSION_BINDING_MISMATCH` with both ids */
@@ -114,9 +151,10 @@ function settledRows(
   { completed = [] }: TurnCommit,
   nowMs: number,
   records: RecordContext,
-): { readonly puts: KvItem[]; readonly deletes: KvKey[] } {
-  if (settle === undefined) return { puts: [], deletes: [] };
-  return workChangeRows(decideSettle({ ...settle, lease }, completed, nowMs), records);
+): { readonly puts: KvItem[]; readonly deletes: KvKey[]; readonly ids: readonly string[] } {
+  if (settle === undefined) return { puts: [], deletes: [], ids: [] };
+  const change = decideSettle({ ...settle, lease }, completed, nowMs);
+  return { ...workChangeRows(change, records), ids: (change.settled ?? []).map(({ id }) => id) };
 }
 
 /** The rows of attachments that get their stamp. Ids without a row are ignored: a commit inserts none. */

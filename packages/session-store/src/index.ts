@@ -59,3 +59,7 @@ export { BLOB_CHUNK_BYTES, KvBlobStore } from "./kv-blob-store.ts";
 export { MemoryBlobStore } from "./memory-blob-store.ts";
 export * from "./live-state.ts";
 export * from "./migrate-records.ts";
+export * from "./replicated-lease.ts";
+export * from "./replicated-session.ts";
+export * from "./replicated-sessions.ts";
+export * from "./replicated-work.ts";
