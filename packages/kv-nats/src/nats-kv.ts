@@ -5,7 +5,7 @@ import {
   guardGet,
   guardScan,
   KvError,
-  settled,
+  PendingCalls,
   type Kv,
   type KvCallOptions,
   type KvCapabilities,
@@ -59,8 +59,7 @@ class NatsKv implements Kv {
   readonly #bucket: KV;
   readonly #limits: NatsKvLimits;
   readonly #nowMs: () => number;
-  readonly #pending = new Set<Promise<unknown>>();
-  #closing: Promise<void> | undefined;
+  readonly #calls = new PendingCalls();
 
   constructor(held: Held, bucket: KV, limits: NatsKvLimits, nowMs: () => number) {
     const payload = held.connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
@@ -83,7 +82,7 @@ class NatsKv implements Kv {
   }
 
   async nowMs(): Promise<number> {
-    this.#guard();
+    this.#calls.guard();
     return this.#nowMs();
   }
 
@@ -92,16 +91,16 @@ class NatsKv implements Kv {
     keys: readonly KvKey[],
     { signal }: KvCallOptions = {},
   ): Promise<(Uint8Array | undefined)[]> {
-    this.#guard(signal);
+    this.#calls.guard(signal);
     guardGet(this.capabilities, partition, keys);
     const [key] = keys;
     if (key === undefined) return [];
-    const { value } = await this.#call(this.#read(bucketKey(partition, key), "get", signal), signal);
+    const { value } = await this.#calls.run(this.#read(bucketKey(partition, key), "get", signal), signal);
     return [value];
   }
 
   async scan(partition: Partition, range: KvRange, { signal }: KvCallOptions = {}): Promise<KvPage> {
-    this.#guard(signal);
+    this.#calls.guard(signal);
     guardScan(this.capabilities, partition, range);
     throw new KvError("KV_UNSUPPORTED", "Cannot scan: a store of nats does not", { capability: "scan" });
   }
@@ -111,22 +110,19 @@ class NatsKv implements Kv {
     commit: KvCommit,
     { signal }: KvCallOptions = {},
   ): Promise<KvCommitResult> {
-    this.#guard(signal);
+    this.#calls.guard(signal);
     guardCommit(this.capabilities, partition, commit);
-    return this.#call(this.#commit(partition, registerChangeOf(commit), signal), signal);
+    return this.#calls.run(this.#commit(partition, registerChangeOf(commit), signal), signal);
   }
 
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+    return this.#calls.close(async () => {
+      if (this.#held.own) await this.#held.connection.close();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    await Promise.allSettled(this.#pending);
-    if (this.#held.own) await this.#held.connection.close();
   }
 
   async #commit(
@@ -169,19 +165,6 @@ class NatsKv implements Kv {
         await new Promise<void>((resolve) => globalThis.setTimeout(resolve, RETRY_MS));
       }
     }
-  }
-
-  /** Keeps what is under way in mind until it settles; the signal ends the waiting only. */
-  #call<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    this.#pending.add(work);
-    const done = (): void => void this.#pending.delete(work);
-    work.then(done, done);
-    return settled(work, signal);
-  }
-
-  #guard(signal?: AbortSignal): void {
-    signal?.throwIfAborted();
-    if (this.#closing !== undefined) throw new KvError("KV_CLOSED", "Cannot use the store: it was closed");
   }
 }
 

@@ -5,7 +5,7 @@ import {
   guardWatch,
   KvError,
   KvWatch,
-  settled,
+  PendingCalls,
   type Kv,
   type KvCallOptions,
   type KvCapabilities,
@@ -157,9 +157,8 @@ class RedisKv implements Kv {
   readonly capabilities: KvCapabilities;
   readonly #store: Store;
   readonly #watches: Watches;
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #calls = new PendingCalls();
   #pendingBytes = 0;
-  #closing: Promise<void> | undefined;
 
   constructor(store: Store, durability: RedisDurability, limits: RedisKvLimits) {
     this.#store = store;
@@ -174,12 +173,12 @@ class RedisKv implements Kv {
       scan: true,
       watch: true,
     };
-    this.#watches = new Watches((partition) => this.#call(store.mark(partition)), limits.watchPollMs);
+    this.#watches = new Watches((partition) => this.#calls.run(store.mark(partition)), limits.watchPollMs);
   }
 
   async nowMs(): Promise<number> {
-    this.#guard();
-    return this.#call(this.#store.nowMs());
+    this.#calls.guard();
+    return this.#calls.run(this.#store.nowMs());
   }
 
   async get(
@@ -187,17 +186,17 @@ class RedisKv implements Kv {
     keys: readonly KvKey[],
     { signal }: KvCallOptions = {},
   ): Promise<(Uint8Array | undefined)[]> {
-    this.#guard(signal);
+    this.#calls.guard(signal);
     guardGet(this.capabilities, partition, keys);
     if (keys.length === 0) return [];
     const copies = keys.map((key) => key.slice());
-    return this.#call(this.#store.get(partition, copies, signal), signal);
+    return this.#calls.run(this.#store.get(partition, copies, signal), signal);
   }
 
   async scan(partition: Partition, range: KvRange, { signal }: KvCallOptions = {}): Promise<KvPage> {
-    this.#guard(signal);
+    this.#calls.guard(signal);
     const bounds = guardScan(this.capabilities, partition, range);
-    const reply = await this.#call(this.#store.scan(partition, scanArguments(bounds), signal), signal);
+    const reply = await this.#calls.run(this.#store.scan(partition, scanArguments(bounds), signal), signal);
     return pageOf(reply, bounds.reverse);
   }
 
@@ -206,7 +205,7 @@ class RedisKv implements Kv {
     commit: KvCommit,
     { signal }: KvCallOptions = {},
   ): Promise<KvCommitResult> {
-    this.#guard(signal);
+    this.#calls.guard(signal);
     guardCommit(this.capabilities, partition, commit);
     const args = commitArguments(commit);
     const bytes = bytesOf(args);
@@ -220,14 +219,14 @@ class RedisKv implements Kv {
       this.#pendingBytes -= bytes;
       this.#watches.changed(partition);
     });
-    return this.#call(committing, signal);
+    return this.#calls.run(committing, signal);
   }
 
   watch(partition: Partition, prefix: KvKey, { signal }: KvCallOptions = {}): AsyncIterable<void> {
     return new KvWatch({
       signal,
       begin: async (bell) => {
-        this.#guard();
+        this.#calls.guard();
         guardWatch(partition, prefix);
         await this.#watches.hang(bell, partition);
       },
@@ -236,29 +235,11 @@ class RedisKv implements Kv {
   }
 
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+    this.#watches.finish();
+    return this.#calls.close(() => this.#store.close());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    this.#watches.finish();
-    await Promise.allSettled(this.#pending);
-    this.#store.close();
-  }
-
-  /** Keeps what is under way in mind until it settles; the signal ends the waiting only. */
-  #call<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-    this.#pending.add(work);
-    const done = (): void => void this.#pending.delete(work);
-    work.then(done, done);
-    return settled(work, signal);
-  }
-
-  #guard(signal?: AbortSignal): void {
-    signal?.throwIfAborted();
-    if (this.#closing !== undefined) throw new KvError("KV_CLOSED", "Cannot use the store: it was closed");
   }
 }

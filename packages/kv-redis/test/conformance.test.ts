@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import type { KvHook } from "@tidemark/kv-conformance";
 import { describeKv } from "@tidemark/kv-conformance";
-import { startRedis, startRedisCluster, type RedisServer } from "@tidemark/servers";
+import { haveRedis, startRedis, startRedisCluster, type RedisServer } from "@tidemark/servers";
 import { Cluster, Redis } from "ioredis";
 import { Cluster as Cluster5, Redis as Redis5 } from "ioredis-5";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { openRedisKv, type RedisClient } from "../src/index.ts";
 import { CLAIMS, openFixture, type Place } from "./fixture.ts";
-import { bytes, haveRedis, KEY } from "./helpers.ts";
+import { bytes, KEY } from "./helpers.ts";
 
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
 const HOOKS: readonly KvHook[] = ["second", "reopen", "version"];

@@ -1,8 +1,8 @@
 import { encodeKey } from "@tidemark/kv";
-import { openFaultProxy, type FaultProxy } from "@tidemark/servers";
+import { haveRedis, openFaultProxy, type FaultProxy } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { bytes, expectValue, haveRedis, KEY, serverFor, storeOn } from "./helpers.ts";
+import { bytes, expectValue, KEY, serverFor, storeOn } from "./helpers.ts";
 
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
 

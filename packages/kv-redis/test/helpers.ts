@@ -1,19 +1,7 @@
 import { encodeKey, type Kv, type KvKey } from "@tidemark/kv";
-import { ServerUnavailableError, startRedis, type RedisOptions, type RedisServer } from "@tidemark/servers";
+import { startRedis, type RedisServer } from "@tidemark/servers";
 import { expect, onTestFinished } from "vitest";
 import { openRedisKv, type RedisKvOptions } from "../src/index.ts";
-
-/** Whether servers of a kind can be had; with CI set their absence is a failure, else one line says so. */
-export async function haveRedis(options: RedisOptions = {}): Promise<boolean> {
-  try {
-    await (await startRedis(options)).remove();
-    return true;
-  } catch (error) {
-    if (!(error instanceof ServerUnavailableError) || process.env["CI"]) throw error;
-    process.stderr.write(`Skipped: ${error.message}\n`);
-    return false;
-  }
-}
 
 export async function serverFor(args: readonly string[] = []): Promise<RedisServer> {
   const server = await startRedis({ args });

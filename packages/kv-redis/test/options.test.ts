@@ -1,10 +1,11 @@
+import { haveRedis } from "@tidemark/servers";
 import { readFileSync } from "node:fs";
 import { Cluster, Redis } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
 import { createClient } from "redis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openRedisKv, type RedisKvOptions } from "../src/index.ts";
-import { bytes, expectValue, haveRedis, KEY, serverFor, storeOn } from "./helpers.ts";
+import { bytes, expectValue, KEY, serverFor, storeOn } from "./helpers.ts";
 
 const NOBODY = "redis://127.0.0.1:1";
 

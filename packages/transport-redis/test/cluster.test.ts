@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
-import { startRedisCluster, type RedisServer } from "@tidemark/servers";
+import { haveRedis, startRedisCluster, type RedisServer } from "@tidemark/servers";
 import { describeTransport } from "@tidemark/transport-conformance";
 import { Cluster, Redis } from "ioredis";
 import { Cluster as Cluster5 } from "ioredis-5";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openRedisTransport, type RedisTransport } from "../src/index.ts";
-import { haveRedis } from "./helpers.ts";
 import { Heard, ship } from "./wait.ts";
 
 const installed = await haveRedis();

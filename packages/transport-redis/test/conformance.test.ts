@@ -1,10 +1,10 @@
-import { startRedis, type RedisServer } from "@tidemark/servers";
+import { haveRedis, startRedis, type RedisServer } from "@tidemark/servers";
 import { describeTransport } from "@tidemark/transport-conformance";
 import { Redis } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe } from "vitest";
-import { haveRedis, openMesh, type OpenClient } from "./helpers.ts";
+import { openMesh, type OpenClient } from "./helpers.ts";
 
 const url: OpenClient = async (port) => ({
   connection: `redis://127.0.0.1:${port}`,

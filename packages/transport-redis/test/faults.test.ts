@@ -1,8 +1,7 @@
-import { openFaultProxy, startRedis, type FaultProxy, type RedisServer } from "@tidemark/servers";
+import { haveRedis, openFaultProxy, startRedis, type FaultProxy, type RedisServer } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { afterEach, describe, expect, test } from "vitest";
 import { openRedisTransport, type RedisTransport, type RedisTransportOptions } from "../src/index.ts";
-import { haveRedis } from "./helpers.ts";
 import { eventually, frameOf, Heard, numberOf, ship, within } from "./wait.ts";
 
 const installed = await haveRedis();

@@ -1,10 +1,4 @@
-import {
-  openFaultProxy,
-  ServerUnavailableError,
-  startRedis,
-  type FaultProxy,
-  type RedisOptions,
-} from "@tidemark/servers";
+import { openFaultProxy, type FaultProxy } from "@tidemark/servers";
 import type { RedisServer } from "@tidemark/servers";
 import type { TransportMesh } from "@tidemark/transport-conformance";
 import { openRedisTransport, type RedisTransport, type RedisTransportOptions } from "../src/index.ts";
@@ -17,18 +11,6 @@ export interface Client {
 
 /** Opens a client of some kind to a loopback port. */
 export type OpenClient = (port: number) => Promise<Client>;
-
-/** Whether servers of a kind can be had; with CI set their absence is a failure, else one line says so. */
-export async function haveRedis(options: RedisOptions = {}): Promise<boolean> {
-  try {
-    await (await startRedis(options)).remove();
-    return true;
-  } catch (error) {
-    if (!(error instanceof ServerUnavailableError) || process.env["CI"]) throw error;
-    process.stderr.write(`Skipped: ${error.message}\n`);
-    return false;
-  }
-}
 
 let meshes = 0;
 

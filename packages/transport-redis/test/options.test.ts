@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
-import { startRedis } from "@tidemark/servers";
+import { haveRedis, startRedis } from "@tidemark/servers";
 import { Cluster, Redis } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
 import { describe, expect, test } from "vitest";
 import { openRedisTransport, type RedisTransportOptions } from "../src/index.ts";
-import { haveRedis } from "./helpers.ts";
 import { eventually, frameOf, Heard, ship } from "./wait.ts";
 
 const installed = await haveRedis();

@@ -1,12 +1,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, startRedis } from "@tidemark/servers";
+import { haveRedis, freePort, startRedis } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
 import { fencesOf } from "../../../scripts/lib/fences.mjs";
 import { createSandbox, runFile } from "../../../scripts/lib/sandbox.mjs";
-import { haveRedis } from "./helpers.ts";
 
 interface Fence {
   readonly language: string;

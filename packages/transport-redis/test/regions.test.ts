@@ -3,12 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openRegion } from "@tidemark/region/node";
 import type { Region } from "@tidemark/region";
-import { openFaultProxy, startRedis, type FaultProxy, type RedisServer } from "@tidemark/servers";
+import { haveRedis, openFaultProxy, startRedis, type FaultProxy, type RedisServer } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { afterEach, describe, expect, test } from "vitest";
 import { openRedisTransport, type RedisTransport, type RedisTransportOptions } from "../src/index.ts";
 import { CLUSTER_KEY } from "./cluster-key.ts";
-import { haveRedis } from "./helpers.ts";
 import { RegionProcess } from "./region-processes.ts";
 import { eventually, within } from "./wait.ts";
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServerBinary } from "./find-server.ts";
@@ -17,10 +17,23 @@ export interface ServerPlan {
 
 const READY_MS = 20_000;
 const LINES_MAX = 200;
+/** How long a signal may take on a busy machine. */
+const STOPPED_MS = 2_000;
 
 /** A folder for one server. */
 export function temporaryFolder(kind: string): string {
   return mkdtempSync(join(tmpdir(), `tidemark-${kind}-`));
+}
+
+/** Whether every thread of a process has stopped; true where there is no `/proc` to ask. */
+function hasStopped(pid: number): boolean {
+  try {
+    const tasks = `/proc/${pid}/task`;
+    // The state is the word after the name, which is in parentheses.
+    return readdirSync(tasks).every((task) => /\) T /.test(readFileSync(join(tasks, task, "stat"), "utf8")));
+  } catch {
+    return true;
+  }
 }
 
 /** A server's process, which this process started and nobody else ends. It does not outlive this one, however that ends. */
@@ -106,9 +119,11 @@ export class ServerProcess implements AsyncDisposable {
     await this.#end("SIGKILL");
   }
 
-  /** Stops it in its tracks: connections stay open, and nothing answers. */
+  /** Stops it in its tracks: connections stay open, and nothing answers. Where the system tells, it has stopped then. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
+    const deadline = performance.now() + STOPPED_MS;
+    while (this.pid !== undefined && !hasStopped(this.pid) && performance.now() < deadline);
   }
 
   thaw(): void {
