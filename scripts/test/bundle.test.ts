@@ -12,6 +12,8 @@ const ISOMORPHIC = [
   "transport-inprocess",
   "replication",
   "session",
+  "kv",
+  "session-store",
   "session-bridge",
   "region",
 ];
