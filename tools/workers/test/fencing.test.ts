@@ -66,6 +66,18 @@ for (const backend of ["lmdb", "redis"] as const) {
       await Promise.all([a.call("open", store, session), b.call("open", store, session)]);
     }
 
+    test("C-49 of two processes that race for the very first claim exactly one wins", async () => {
+      for (let round = 0; round < 3; round++) {
+        await open(`race-${round}`);
+        const claims = await Promise.all([
+          a.call("claimLease", "a", HOUR_MS),
+          b.call("claimLease", "b", HOUR_MS),
+        ]);
+        const won = claims.filter((lease) => lease !== undefined);
+        expect(won).toMatchObject([{ generation: 1 }]);
+      }
+    });
+
     test("C-51 RUN-6 a holder that was stopped beyond its lease is refused when it wakes, and changes nothing", async () => {
       await open("stopped");
       await a.call("enqueue", "first");
