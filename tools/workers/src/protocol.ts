@@ -20,10 +20,18 @@ export interface WorkerCalls {
   claimWork(): Promise<WorkClaim | undefined>;
   /** Commits a turn of one node under the lease, with the work that was claimed; answers with the head's revision. */
   commit(turn: string): Promise<number>;
-  /** The same, but the process stops itself (SIGSTOP) when the commit is decided and not yet written. */
-  commitStopped(turn: string): Promise<number>;
+  /** Makes the process stop itself (SIGSTOP) when its next step is decided and not yet written. */
+  stopBeforeWriting(): Promise<void>;
+  /** Answers what is queued, for ever, under leases of its own; tells of each turn that was committed. */
+  work(owner: string, ttlMs: number): Promise<never>;
   /** All that is stored of the session: keys and values as hexadecimal text. */
   dump(): Promise<readonly (readonly [string, string])[]>;
+}
+
+/** A turn that was committed, and the ids of the batches it answers. */
+export interface Answered {
+  readonly turn: string;
+  readonly batches: readonly string[];
 }
 
 export type CallName = keyof WorkerCalls;
@@ -44,4 +52,5 @@ export type FromWorker =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: CrossedError }
   /** It stops itself next. */
-  | { readonly stopping: true };
+  | { readonly stopping: true }
+  | { readonly answered: Answered };

@@ -1,5 +1,4 @@
 // One worker in a process of its own: driven by messages from the parent, and gone when that is.
-import type { Kv } from "@tidemark/kv";
 import {
   LeaseGuard,
   openSessionStores,
@@ -10,8 +9,10 @@ import {
   type WorkClaim,
   workCompletion,
 } from "@tidemark/session-store";
-import type { FromWorker, StorePlan, ToWorker, WorkerCalls } from "./protocol.ts";
+import type { FromWorker, ToWorker, WorkerCalls } from "./protocol.ts";
+import { openKv } from "./open-kv.ts";
 import { SteeredKv } from "./steered-kv.ts";
+import { workOn } from "./work-loop.ts";
 
 let kv: SteeredKv | undefined;
 let session: SessionStore;
@@ -50,10 +51,11 @@ const CALLS: WorkerCalls = {
   },
   claimWork: async () => (claim = await session.work.claim({ fence: lease!, boundary: "idle", max: 1 })),
   commit,
-  commitStopped: (turn) => {
+  stopBeforeWriting: () => {
     kv!.beforeCommit = stop;
-    return commit(turn);
+    return Promise.resolve();
   },
+  work: (owner, ttlMs) => workOn(session, { owner, ttlMs }, (answered) => void tell({ answered })),
   dump: async () => {
     const { items } = await kv!.scan(sessionPartition(session.id), { limit: 10_000 });
     return items.map(({ key, value }) => [hex(key), hex(value)] as const);
@@ -98,15 +100,6 @@ function tell(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
     process.send?.(message, () => resolve());
   });
-}
-
-async function openKv(store: StorePlan): Promise<Kv> {
-  if (store.backend === "lmdb") {
-    const { openLmdbKv } = await import("@tidemark/kv-lmdb");
-    return openLmdbKv({ dir: store.dir });
-  }
-  const { openRedisKv } = await import("@tidemark/kv-redis");
-  return openRedisKv({ connection: store.url });
 }
 
 function hex(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { CallName, CrossedError, FromWorker, ToWorker, WorkerCalls } from "./protocol.ts";
+import type { Answered, CallName, CrossedError, FromWorker, ToWorker, WorkerCalls } from "./protocol.ts";
 
 const isSource = import.meta.url.endsWith(".ts");
 const PROGRAM = fileURLToPath(new URL(`worker-process.${isSource ? "ts" : "js"}`, import.meta.url));
@@ -26,10 +26,13 @@ export class Worker implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #gone: Promise<void>;
   readonly #pending = new Map<number, Pending>();
+  readonly #answered: (turn: Answered) => void;
   #next = 0;
   #stopping: (() => void)[] = [];
 
-  constructor() {
+  /** @param answered - Is told of each turn that `work` commits. */
+  constructor(answered: (turn: Answered) => void = () => {}) {
+    this.#answered = answered;
     this.#child = fork(PROGRAM, [], {
       ...(isSource ? { cwd: fileURLToPath(new URL("..", import.meta.url)) } : {}),
       execArgv: isSource ? ["--conditions=@tidemark/source", "--import=tsx"] : [],
@@ -60,9 +63,14 @@ export class Worker implements AsyncDisposable {
     return answer as ReturnType<WorkerCalls[Name]>;
   }
 
-  /** Resolves when it is about to stop itself. */
-  whenStopping(): Promise<void> {
-    return new Promise((resolve) => this.#stopping.push(resolve));
+  /**
+   * Resolves when it is about to stop itself, which it does when its next step is decided and not yet written. Not in the
+   * middle of a write: there it could hold a lock that everybody else waits for.
+   */
+  async stopBeforeWriting(): Promise<void> {
+    const stopping = new Promise<void>((resolve) => this.#stopping.push(resolve));
+    await this.call("stopBeforeWriting");
+    await stopping;
   }
 
   /** SIGSTOP: it does nothing from here on, whatever it was about to do. */
@@ -85,6 +93,7 @@ export class Worker implements AsyncDisposable {
       for (const resolve of this.#stopping.splice(0)) resolve();
       return;
     }
+    if ("answered" in message) return this.#answered(message.answered);
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if ("error" in message) pending?.reject(new CallFailed(message.error));

@@ -1,41 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { findServer, startRedis, type RedisServer } from "@tidemark/servers";
 import type { LeaseRecord } from "@tidemark/session-store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { StorePlan } from "../src/protocol.ts";
 import { Worker } from "../src/worker.ts";
+import { hasRedis, storeOf } from "./stores.ts";
 
 /** Short enough to wait for the end of a lease; who keeps it renews it at a third of it. */
 const TTL_MS = 1_500;
 /** How often a lease that another holds is asked for. */
 const POLL_MS = 20;
 const HOUR_MS = 3_600_000;
-
-const dir = mkdtempSync(join(tmpdir(), "tidemark-workers-"));
-let redis: RedisServer | undefined;
-afterAll(async () => {
-  await redis?.remove();
-  rmSync(dir, { recursive: true, force: true });
-});
-
-const hasRedis = await findServer("redis").then(
-  () => true,
-  (error: unknown) => {
-    // In CI a server that cannot be had is a failure, told by the test itself.
-    if (process.env["CI"] !== undefined) return true;
-    process.stderr.write(`${String(error)}\n`);
-    return false;
-  },
-);
-
-async function storeOf(backend: StorePlan["backend"]): Promise<StorePlan> {
-  if (backend === "lmdb") return { backend, dir: join(dir, "store") };
-  redis ??= await startRedis();
-  return { backend, url: redis.url };
-}
 
 /** Asks for the lease until it is had. */
 async function claimInTime(worker: Worker, owner: string, ttlMs: number): Promise<LeaseRecord> {
@@ -101,8 +74,8 @@ for (const backend of ["lmdb", "redis"] as const) {
     test("C-51 RUN-6 a holder that was stopped between deciding and writing is refused, and changes nothing", async () => {
       await open("cut-short");
       await a.call("claimLease", "a", HOUR_MS);
-      const stopping = a.whenStopping();
-      const late = a.call("commitStopped", "turn-of-a");
+      const stopping = a.stopBeforeWriting();
+      const late = a.call("commit", "turn-of-a");
       await stopping;
 
       // For who was stopped no time went by: what it believes about its lease makes no difference.
