@@ -74,7 +74,7 @@ async function answer(
 ): Promise<string> {
   const fence = leaseFence(lease);
   const work = (await session.work.claim({ fence, boundary: "idle", max: 1 }))!;
-  const question = String(work.batches[0]!.items[0]!.payload);
+  const question = work.batches[0]!.items[0]!.payload as string;
   await session.commit({
     session: session.id,
     expected: "any",
