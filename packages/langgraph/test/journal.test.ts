@@ -1,4 +1,4 @@
-import { type Kv, openMemoryKv } from "@tidemark/kv";
+import { type Kv, openMemoryKv, prefixRange } from "@tidemark/kv";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { JournalNetwork } from "../../session-store/test/journal-network.ts";
@@ -12,8 +12,13 @@ const REGIONS = ["us-east", "eu-west"] as const;
 function openRegions() {
   const network = new JournalNetwork(REGIONS, { entryBytesMax: 64 * 1_024 });
   const open = (name: string, kv: Kv) => new TidemarkSaver({ kv, journal: network.journal(name) });
-  const [us, eu] = REGIONS.map((name) => open(name, openMemoryKv())) as [TidemarkSaver, TidemarkSaver];
-  return { network, us, eu };
+  const stores = [openMemoryKv(), openMemoryKv()] as const;
+  return { network, stores, us: open(REGIONS[0], stores[0]), eu: open(REGIONS[1], stores[1]) };
+}
+
+/** What the thread `t` holds, newest first. */
+async function valuesOf(saver: TidemarkSaver): Promise<unknown[]> {
+  return (await collected(saver.list(configOf("t")))).map(({ checkpoint }) => checkpoint.channel_values);
 }
 
 test("RUN-12 whatever two regions put, write and delete, both end with the same thread", async () => {
@@ -45,20 +50,35 @@ test("RUN-12 whatever two regions put, write and delete, both end with the same 
 });
 
 test("a thread that was deleted in one region while the other went on is gone in both, and begins anew", async () => {
-  const { network, us, eu } = openRegions();
+  const { network, us, eu, stores } = openRegions();
   const config = await putStep(us, configOf("t"), { files: LONG });
   network.deliverAll();
   await us.deleteThread("t");
   await putStep(eu, config, { files: `${LONG}!` });
   network.deliverAll();
-  for (const saver of [us, eu]) expect(await collected(saver.list(configOf("t")))).toEqual([]);
+  for (const saver of [us, eu]) expect(await valuesOf(saver)).toEqual([]);
   await eu.put(configOf("t"), checkpointOf({ files: LONG }), METADATA, { files: 1 });
   network.deliverAll();
-  for (const saver of [us, eu]) {
-    expect(
-      (await collected(saver.list(configOf("t")))).map(({ checkpoint }) => checkpoint.channel_values),
-    ).toEqual([{ files: LONG }]);
-  }
+  for (const saver of [us, eu]) expect(await valuesOf(saver)).toEqual([{ files: LONG }]);
+  const rows = await stores[0].scan("langgraph/t", prefixRange(["checkpoint"]));
+  expect(rows.items, "what was written in between is removed").toHaveLength(1);
+});
+
+test("what a region wrote that had not heard of a deletion does not come back with the thread, and may go on", async () => {
+  const { network, us, eu } = openRegions();
+  const config = await putStep(us, configOf("t"), { files: LONG, step: 0 });
+  network.deliverAll();
+  const before = await putStep(eu, config, { files: LONG, step: 1 }, ["step"]);
+  await us.deleteThread("t");
+  await putStep(us, configOf("t"), { step: 2 });
+  network.deliverAll();
+  for (const saver of [us, eu]) expect(await valuesOf(saver)).toEqual([{ step: 2 }]);
+  // It names a checkpoint of the life before, whose values are gone.
+  const checkpoint = checkpointOf({ files: LONG, step: 3 }, { files: 1, step: 3 });
+  await eu.put(before, checkpoint, METADATA, { step: 3 });
+  network.deliverAll();
+  for (const saver of [us, eu])
+    expect(await valuesOf(saver)).toEqual([{ files: LONG, step: 3 }, { step: 2 }]);
 });
 
 test("two calls at once that write to one task: both are kept", async () => {
