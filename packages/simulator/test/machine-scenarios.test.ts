@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { Client } from "../src/index.ts";
 import type { Machine, World } from "../src/index.ts";
 import { part, play, seeds } from "./scenario.ts";
+import { Scene } from "./scene.ts";
 
 const HOUR_MS = 3_600_000;
 const TEN_YEARS_MS = 10 * 365 * 24 * HOUR_MS;
@@ -29,6 +30,42 @@ test("scenario 12: power is lost at any call of a writer: no follower holds what
       }
     },
   }));
+
+test("scenario 15: a disk put back to before its log began, within the same second: both sides tell the fork, and keep what they have", async () => {
+  for (const seed of seeds(3)) {
+    using scene = await Scene.open({ seed, skewMsMax: 0 });
+    const { world } = scene;
+    const [east, west] = [world.machine("east"), world.machine("west")];
+    const before = await east.disk.image();
+    const write = async (agent: string): Promise<number> => {
+      const session = await scene.run(east.region!.sessions.start({ id: "s", user: "ada", agent }));
+      await scene.run(session.annotate(agent));
+      return session.progress("west").logs[0]!.log.epoch;
+    };
+    const first = await write("first");
+    await scene.run(east.region!.synced({ timeoutMs: 500 }));
+    east.kill();
+    await scene.run(east.restore(before));
+    scene.cut();
+    await scene.run(east.start());
+    // The same log, and the same numbers in it.
+    expect(await write("second")).toBe(first);
+    world.network.heal();
+    const told = ({ region }: Machine): boolean =>
+      region!.health().reasons.some((reason) => reason.endsWith("is stopped: forked"));
+    await scene.until(() => told(east) && told(west));
+    for (const [machine, agent] of [
+      [east, "second"],
+      [west, "first"],
+    ] as const) {
+      expect(machine.region!.health().status).toBe("degraded");
+      expect(machine.region!.sessions.get("s")!.state(), `seed ${seed}`).toMatchObject({
+        agent,
+        annotations: [{ text: agent }],
+      });
+    }
+  }
+});
 
 test("scenario 24: hides and unhides stamped ten years ahead poison no clock, and a later unhide works", () =>
   play({

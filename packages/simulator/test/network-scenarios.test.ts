@@ -1,3 +1,4 @@
+import type { Session } from "@tidemark/region";
 import { expect, test } from "vitest";
 import { Client } from "../src/index.ts";
 import { part, play, seeds } from "./scenario.ts";
@@ -147,6 +148,42 @@ test("scenario 34: regions reconcile while both sides write, and one dies in the
         await time.sleep(500);
         machine.kill();
         await machine.start();
+      }
+    },
+  }));
+
+test("scenario 30: cursors and tickets with a character changed, cut short, or of another session are refused at once", () =>
+  play({
+    seeds: seeds(2),
+    workload: { turns: 10 },
+    faults: async (world) => {
+      const { machines, random, time } = world;
+      const [east, west] = [machines.get("us-east")!.region!, machines.get("eu-west")!.region!];
+      const [eve, mallory] = ["eve", "mallory"].map(
+        (user) => new Client(world, { name: user, user, region: "us-east" }),
+      ) as [Client, Client];
+      await eve.write({ operation: "start", session: "hers" });
+      await mallory.write({ operation: "start", session: "other" });
+      const [session, other] = ["hers", "other"].map((id) => east.sessions.get(id)!) as [Session, Session];
+      const spoilt = (token: string): string => {
+        const at = random.between("tmc1.".length, token.length - 2);
+        if (random.chance(0.3)) return token.slice(0, at);
+        return `${token.slice(0, at)}${token[at] === "A" ? "B" : "A"}${token.slice(at + 1)}`;
+      };
+      for (let turn = 0; turn < 8; turn++) {
+        await eve.write({ operation: "annotate", session: "hers", text: `her note ${turn}` });
+        const began = time.now();
+        const [cursor, ticket] = [`${session.cursor()}`, `${session.ticket()}`];
+        for (const bad of [spoilt(cursor), `${other.cursor()}`, ticket])
+          await expect(west.sessions.resume(session.id, { cursor: bad })).rejects.toMatchObject({
+            code: expect.stringMatching(/^CURSOR_/),
+          });
+        for (const bad of [spoilt(ticket), `${other.ticket()}`, cursor])
+          await expect(west.users.resume("eve", { ticket: bad })).rejects.toMatchObject({
+            code: expect.stringMatching(/^TICKET_/),
+          });
+        expect(time.now()).toBe(began);
+        await time.sleep(20);
       }
     },
   }));
