@@ -86,11 +86,9 @@ export class Exchange {
     const peer = peers.get(region);
     if (peer === undefined) {
       const removed = membership.removed?.get(region);
-      if (removed === undefined) {
-        // Whoever knew the list that names it may have lost its disk since: it alone can tell.
-        if (ack.membershipVersion > membership.version) this.#learn(region);
-        return;
-      }
+      // Whoever knew the list that names it may have lost its disk since: it alone can tell.
+      if (removed === undefined && ack.membershipVersion > membership.version) this.#learn(region);
+      if (removed === undefined) return;
       const { reported } = peers.departed(region, removed.name, ack.vector);
       this.#options.engine.fetch(this.#reconcile(reported), true);
       this.#options.repair.check();
