@@ -60,7 +60,7 @@ export function encodeRecord(
   place: RecordPlace,
   hasher: Hasher,
 ): Uint8Array {
-  const name = encoder.encode(kind);
+  const name = nameBytes(kind);
   if (name.length === 0 || name.length > RECORD_KIND_BYTES_MAX) {
     throw new RangeError(`kind must have 1 to ${RECORD_KIND_BYTES_MAX} bytes: ${name.length}`);
   }
@@ -117,8 +117,22 @@ function checksumOf(
   { partition, key }: RecordPlace,
   hasher: Hasher,
 ): Uint8Array {
-  const fields = [encoder.encode(partition), key, header, body];
+  const fields = [nameBytes(partition), key, header, body];
   return hasher.digest(HASH_CONTEXTS.kvRecord, preimage(fields), CHECKSUM_BYTES);
+}
+
+/** Names that were encoded lately: kinds are few, and records are written and read many to a partition. */
+const names = new Map<string, Uint8Array>();
+const NAMES_MAX = 256;
+
+/** The UTF-8 of a kind or a partition; not to be changed. */
+function nameBytes(name: string): Uint8Array {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const bytes = encoder.encode(name);
+  if (names.size === NAMES_MAX) names.clear();
+  names.set(name, bytes);
+  return bytes;
 }
 
 function kindOf(bytes: Uint8Array): string | undefined {
