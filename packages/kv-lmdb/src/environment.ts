@@ -27,10 +27,15 @@ export interface RowRange {
  */
 export class Environment {
   readonly #rows: Rows;
+  readonly #canary: Row;
   #broken = false;
 
-  /** @throws {@link KvError} `KV_CORRUPT`, `KV_UNAVAILABLE` */
-  constructor(dir: string, mapBytes: number) {
+  /**
+   * @param canary - A row that never changes once it is there: see `#requireOwnMemory`.
+   * @throws {@link KvError} `KV_CORRUPT`, `KV_UNAVAILABLE`
+   */
+  constructor(dir: string, mapBytes: number, canary: Row) {
+    this.#canary = canary;
     try {
       this.#rows = open<Uint8Array, Uint8Array>({
         path: dir,
@@ -58,6 +63,7 @@ export class Environment {
   /** Reads within one snapshot: the newest, also of what other processes have committed. */
   read<Result>(what: string, work: () => Result): Result {
     try {
+      this.#requireOwnMemory();
       const result = work();
       // The next read begins anew, and this snapshot no longer keeps pages from being reused.
       this.#rows.resetReadTxn();
@@ -117,6 +123,7 @@ export class Environment {
     try {
       this.#rows.transactionSync(() => {
         transaction = this.#beginning();
+        this.#requireOwnMemory();
         const result: unknown = work();
         // A promise would keep the transaction open for ever, and `close` with it.
         if (result !== undefined) throw new TypeError("A transaction must not return anything");
@@ -139,6 +146,25 @@ export class Environment {
 
   async close(): Promise<void> {
     await this.#rows.close();
+  }
+
+  /**
+   * lmdb reads through one piece of memory, and a second copy of it in this process that shares its binary file, as
+   * installs of pnpm do, moves that piece elsewhere without a word: reads then give what was read before. So a row that is
+   * known is read first, and the memory is spoilt, so that what is read next cannot be old.
+   */
+  #requireOwnMemory(): void {
+    const { key, value } = this.#canary;
+    const found = this.#rows.getBinaryFast(key);
+    if (found === undefined) return;
+    const same = found.length === value.length && value.every((byte, at) => found[at] === byte);
+    found[0] = ~value[0]!;
+    if (same || this.#rows.getBinaryFast(key)?.[0] === value[0]) return;
+    throw new KvError(
+      "KV_UNAVAILABLE",
+      "Cannot read: another copy of lmdb was loaded in this process and took over its memory; install one copy",
+      { committed: "no", retryable: false },
+    );
   }
 
   /**

@@ -27,7 +27,7 @@ import { DiskSpace } from "./node/disk-space.ts";
 import { type LmdbKvOptions, type LmdbKvSettings, settingsOf } from "./options.ts";
 import { packCommit } from "./packed-commit.ts";
 import { afterRows, rowKey, rowPrefix } from "./row-key.ts";
-import { claimStore } from "./store-version.ts";
+import { claimStore, VERSION_ROW } from "./store-version.ts";
 import { Watches } from "./watches.ts";
 
 /** Well below the 16 MiB from which lmdb hands out its map instead of a copy. */
@@ -51,7 +51,7 @@ export async function openLmdbKv(options: LmdbKvOptions): Promise<Kv> {
       `Cannot open ${dir}: it is on a network file system, and the store needs a disk of this machine`,
     );
   }
-  const environment = new Environment(dir, mapBytes);
+  const environment = new Environment(dir, mapBytes, VERSION_ROW);
   try {
     claimStore(environment, dir);
     await syncNames(dir, firstMade).catch((cause: unknown) => {

@@ -1,5 +1,5 @@
 import { KvError } from "@tidemark/kv";
-import type { Environment } from "./environment.ts";
+import type { Environment, Row } from "./environment.ts";
 
 /** The version of the store that this package reads and writes: exactly this one. */
 export const LMDB_STORE_VERSION: number = 1;
@@ -11,6 +11,12 @@ const AFTER_ALL_KEYS = Uint8Array.of(0xff, 0xff);
 
 /** ASCII "TKV" and the version. */
 const MAGIC = [0x54, 0x4b, 0x56];
+
+/** The row of the version. */
+export const VERSION_ROW: Row = {
+  key: VERSION_KEY,
+  value: Uint8Array.of(...MAGIC, LMDB_STORE_VERSION),
+};
 
 /**
  * Gives an empty store its version, in one write transaction, and refuses every other that is not of it. Two who open
@@ -29,7 +35,7 @@ export function claimStore(environment: Environment, dir: string): void {
     if (newer !== undefined) {
       requireVersion(newer, dir);
     } else if (isEmpty(environment)) {
-      environment.put(VERSION_KEY, Uint8Array.of(...MAGIC, LMDB_STORE_VERSION));
+      environment.put(VERSION_KEY, VERSION_ROW.value);
     } else {
       throw versionError(dir, 0);
     }

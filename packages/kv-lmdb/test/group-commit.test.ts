@@ -2,6 +2,7 @@ import type { KvCommit, KvCommitResult } from "@tidemark/kv";
 import { expect, test } from "vitest";
 import { Environment } from "../src/environment.ts";
 import { GROUP_COMMITS_MAX, PENDING_BYTES_MAX } from "../src/index.ts";
+import { VERSION_ROW } from "../src/store-version.ts";
 import { bytes, contentOf, newDirectory, openFor } from "./support.ts";
 
 const put = (key: string, value: string): KvCommit => ({ puts: [{ key: bytes(key), value: bytes(value) }] });
@@ -12,7 +13,7 @@ const ifHolds = (key: string, value: string | undefined, next: KvCommit): KvComm
 
 /** How many transactions there were while `work` ran. */
 async function transactionsOf(dir: string, work: () => Promise<unknown>): Promise<number> {
-  const environment = new Environment(dir, 1_048_576);
+  const environment = new Environment(dir, 1_048_576, VERSION_ROW);
   const before = environment.lastTransaction();
   await work();
   const after = environment.lastTransaction();
@@ -131,7 +132,7 @@ test("one who does nothing but commit leaves the event loop its turns", async ()
 });
 
 test("a transaction that returns a promise is refused and written nowhere", async () => {
-  const environment = new Environment(newDirectory(), 1_048_576);
+  const environment = new Environment(newDirectory(), 1_048_576, VERSION_ROW);
   const work = (() => {
     environment.put(bytes("k"), bytes("v"));
     return Promise.resolve();
