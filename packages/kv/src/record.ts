@@ -100,7 +100,8 @@ export function decodeRecord(
   if (bytes.length < bodyAt) throw corrupt(expected, `it ends after ${bytes.length} bytes`);
   const body = bytes.subarray(bodyAt);
   const checksum = checksumOf(bytes.subarray(0, headerBytes), body, place, hasher);
-  if (!checksum.every((byte, index) => byte === bytes[headerBytes + index])) {
+  for (let index = 0; index < CHECKSUM_BYTES; index++) {
+    if (checksum[index] === bytes[headerBytes + index]) continue;
     throw corrupt(expected, "its checksum does not hold: it is damaged, or was written for another key");
   }
   const kind = kindOf(bytes.subarray(OFFSET.kind, headerBytes));

@@ -102,7 +102,12 @@ export function prefixRange(parts: readonly KeyPart[]): KvRange & { readonly pre
 function writePart(writer: ByteWriter, part: KeyPart): void {
   if (typeof part === "string") {
     writer.u8(TEXT);
-    writeEscaped(writer, encoder.encode(guardText(part, "A part of a key")));
+    if (isPlain(part)) {
+      for (let at = 0; at < part.length; at++) writer.u8(part.charCodeAt(at));
+      writer.u8(END);
+    } else {
+      writeEscaped(writer, encoder.encode(guardText(part, "A part of a key")));
+    }
   } else if (part instanceof Uint8Array) {
     writer.u8(BYTES);
     writeEscaped(writer, part);
@@ -110,7 +115,8 @@ function writePart(writer: ByteWriter, part: KeyPart): void {
     if (!Number.isSafeInteger(part) || part < 0) {
       throw new RangeError(`A number in a key must be an integer from 0 to 2^53-1: ${part}`);
     }
-    writeInteger(writer, BigInt(part));
+    if (part <= 0xffff_ffff) writeSmallInteger(writer, part);
+    else writeInteger(writer, BigInt(part));
   } else if (typeof part === "bigint") {
     if (part < 0n || part >= 1n << 64n) {
       throw new RangeError(`A bigint in a key must be from 0 to 2^64-1: ${part}`);
@@ -119,6 +125,21 @@ function writePart(writer: ByteWriter, part: KeyPart): void {
   } else {
     throw new TypeError("A part of a key must be an integer, a string or a Uint8Array");
   }
+}
+
+/** Whether every character is its own byte in a key, as nearly always: then nothing has to be encoded or escaped. */
+function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code <= ESCAPE || code > 0x7f) return false;
+  }
+  return true;
+}
+
+function writeSmallInteger(writer: ByteWriter, value: number): void {
+  const count = value === 0 ? 0 : 4 - (Math.clz32(value) >> 3);
+  writer.u8(INTEGER + count);
+  for (let index = count - 1; index >= 0; index--) writer.u8((value >>> (8 * index)) & 0xff);
 }
 
 function writeInteger(writer: ByteWriter, value: bigint): void {

@@ -139,3 +139,20 @@ test("encodeKey() takes a key of the longest length and refuses one beyond", () 
     expect.objectContaining({ code: "KV_TOO_LARGE", limit: KEY_BYTES_MAX, actual: KEY_BYTES_MAX + 1 }),
   );
 });
+
+test("a number and a bigint of one value are one part, at every count of bytes", () => {
+  for (let bits = 0; bits <= 53; bits++) {
+    for (const value of [2 ** bits - 1, 2 ** bits, 2 ** bits + 1]) {
+      if (value > Number.MAX_SAFE_INTEGER) continue;
+      expect(encodeKey([value])).toEqual(encodeKey([BigInt(value)]));
+      expect(decodeKey(encodeKey([value]))).toEqual([value]);
+    }
+  }
+});
+
+test("text is encoded alike, whichever of its characters are one byte", () => {
+  for (const text of ["", "a", "\0", "\u0001", "\u007f", "\u0080", "aé", "a\0b", "é\u0001"]) {
+    expect(decodeKey(encodeKey([text]))).toEqual([text]);
+  }
+  expect(encodeKey(["a\0\u0001"])).toEqual(Uint8Array.of(0x20, 0x61, 1, 1, 1, 2, 0));
+});

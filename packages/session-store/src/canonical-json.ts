@@ -26,7 +26,68 @@ export const JSON_DEPTH_MAX: number = 512;
  * ```
  */
 export function canonicalJson(value: JsonValue): string {
+  const ordered = inOrder(value, 0);
+  if (ordered !== UNUSUAL) {
+    // One call of the engine writes the whole text. It escapes lone surrogates: those are looked for more closely.
+    const text = JSON.stringify(ordered);
+    if (!text.includes("\\ud")) return text;
+  }
   return textOf(value, 0);
+}
+
+/** Says that a value is to be written, or refused, step by step. */
+const UNUSUAL: unique symbol = Symbol("unusual");
+
+/** Keys that an object does not enumerate where they were added, or does not take as any other. */
+const UNUSUAL_KEY = /^(?:\d|__proto__$)/;
+
+/** The value with the keys of every object in order, a copy only where they are not; never throws. */
+function inOrder(value: unknown, depth: number): unknown {
+  if (depth > JSON_DEPTH_MAX) return UNUSUAL;
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) ? value : UNUSUAL;
+    case "object":
+      if (value === null) return null;
+      return Array.isArray(value) ? itemsInOrder(value, depth) : fieldsInOrder(value, depth);
+    default:
+      return UNUSUAL;
+  }
+}
+
+function itemsInOrder(values: readonly unknown[], depth: number): unknown {
+  let copy: unknown[] | undefined;
+  for (let index = 0; index < values.length; index++) {
+    const item = inOrder(values[index], depth + 1);
+    if (item === UNUSUAL) return UNUSUAL;
+    if (copy === undefined && item !== values[index]) copy = values.slice(0, index);
+    copy?.push(item);
+  }
+  return copy ?? values;
+}
+
+function fieldsInOrder(value: object, depth: number): unknown {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return UNUSUAL;
+  const fields = value as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(fields);
+  let same = true;
+  for (let index = 0; index < keys.length; index++) {
+    if (UNUSUAL_KEY.test(keys[index]!)) return UNUSUAL;
+    if (index > 0 && keys[index]! < keys[index - 1]!) same = false;
+  }
+  if (!same) keys.sort();
+  const copy: Record<string, unknown> = {};
+  for (const key of keys) {
+    const field = inOrder(fields[key], depth + 1);
+    if (field === UNUSUAL) return UNUSUAL;
+    if (field !== fields[key]) same = false;
+    copy[key] = field;
+  }
+  return same ? value : copy;
 }
 
 function textOf(value: unknown, depth: number): string {

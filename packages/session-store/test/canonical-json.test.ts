@@ -42,6 +42,35 @@ test("C-42 the order in which keys were written changes nothing", () => {
   );
 });
 
+/** RFC 8785 in few words. */
+function plainly(value: JsonValue): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item: JsonValue) => plainly(item)).join(",")}]`;
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${plainly(field as JsonValue)}`).join(",")}}`;
+}
+
+test("C-42 keys are in order wherever the engine would put them", () => {
+  const keys = ["10", "9", "b", "a", "", "__proto__", "\\ud800", "é", "toString", "-1", "01"];
+  const key = fc.oneof(fc.constantFrom(...keys), fc.string({ unit: "grapheme", maxLength: 3 }));
+  const { value } = fc.letrec<{ value: JsonValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<JsonValue>(null, true, -0, 1e21, "\\ud", "\u2028", 0.1),
+      fc.array(tie("value"), { maxLength: 4 }),
+      fc.array(fc.tuple(key, tie("value")), { maxLength: 5 }).map((fields) => Object.fromEntries(fields)),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, (one) => {
+      const before = JSON.stringify(one);
+      expect(canonicalJson(one)).toBe(plainly(one));
+      expect(JSON.stringify(one)).toBe(before);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test.each([
   ["NaN", Number.NaN],
   ["infinity", Number.NEGATIVE_INFINITY],
