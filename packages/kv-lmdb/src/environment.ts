@@ -26,6 +26,7 @@ export interface RowRange {
  * that is open holds up every other process (if it writes) or the reuse of pages (if it reads).
  */
 export class Environment {
+  /** What `getBinaryFast` gives is overwritten by the next read, and behind its `length` lie other bytes. */
   readonly #rows: Rows;
   readonly #canary: Row;
   #broken = false;
@@ -77,13 +78,12 @@ export class Environment {
 
   /** A copy of the value. Only within `read` or `write`. */
   get(key: Uint8Array): Uint8Array | undefined {
-    const value = this.#rows.getBinary(key);
-    return value && plainBytes(value);
+    const value = this.#rows.getBinaryFast(key);
+    return value && plainBytes(value).slice();
   }
 
   /** Whether the stored value is this one, or absent. Only within `read` or `write`. */
   holds(key: Uint8Array, expected: Uint8Array | undefined): boolean {
-    // The bytes of getBinaryFast are overwritten by the next read, and behind its length there are others.
     const value = this.#rows.getBinaryFast(key);
     if (value === undefined || expected === undefined) return value === expected;
     if (value.length !== expected.length) return false;
@@ -209,7 +209,7 @@ export class Environment {
   }
 }
 
-/** lmdb gives Buffers; they are copies of their own. */
+/** lmdb gives Buffers, some longer than they say. */
 function plainBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
