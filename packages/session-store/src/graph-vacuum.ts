@@ -37,8 +37,8 @@ interface StoredGraph {
 }
 
 /**
- * Hides nodes from every read at once; their records stay until {@link vacuumGraph}. Ids that are unknown or hidden
- * already are ignored.
+ * Hides nodes, and all below them, from every read at once; their records stay until {@link vacuumGraph}. Ids that are
+ * unknown or hidden already are ignored.
  *
  * @returns How many nodes this call hid.
  * @throws SessionStoreError `NODE_REACHABLE` with the first node that the head or a retained anchor reaches; then
@@ -129,12 +129,14 @@ function decideTombstones(
   const { head, nodes } = stored;
   if (head === undefined) return nothing(0);
   const reached = reachableSequences(nodes, [...leavesOf(stored)]);
-  const live = [...nodes.values()].filter(
-    ({ sequence, node }) => wanted.has(node.id) && !node.tombstoned && sequence >= head.graph.floor,
+  const live = withDescendants(
+    [...nodes.values()].filter(({ sequence, node }) => !node.tombstoned && sequence >= head.graph.floor),
+    wanted,
   );
   for (const { sequence, node } of live) if (reached.has(sequence)) throw nodeReachable(node.id);
   const { records } = context;
-  const hidden = stepOf(live, stored);
+  // Children first: between two steps a turn may be put below what is still there, and keeps the way to its root.
+  const hidden = stepOf(live.reverse(), stored);
   if (hidden.length === 0) return nothing(0);
   const graph = { ...head.graph, count: head.graph.count - hidden.length };
   const puts: KvItem[] = [headRecord.item({ ...head, graph }, sessionKeys.head, records)];
@@ -143,6 +145,18 @@ function decideTombstones(
     puts.push(nodeIdRecord.item({ sequence, tombstoned: true }, sessionKeys.nodeId(node.id), records));
   }
   return { checks: stored.checks, puts, deletes: [], result: hidden.length };
+}
+
+/** The nodes of some ids and all below them, parents first: what no path could pass through any more. */
+function withDescendants(nodes: readonly PlacedNode[], ids: ReadonlySet<string>): PlacedNode[] {
+  const sequences = new Set<number>();
+  return nodes.filter(({ sequence, node }) => {
+    const { parentSequence } = node;
+    const below = parentSequence !== undefined && sequences.has(parentSequence);
+    if (!below && !ids.has(node.id)) return false;
+    sequences.add(sequence);
+    return true;
+  });
 }
 
 /** The nodes one step of a vacuum removes. */

@@ -173,8 +173,8 @@ export class SessionStore {
   }
 
   /**
-   * Hides nodes from every read at once; their records stay until {@link SessionStore.vacuum}. Ids that are unknown or
-   * hidden already are ignored. Children of a hidden node can still be read, but not a path through it.
+   * Hides nodes, and all below them, from every read at once; their records stay until {@link SessionStore.vacuum}. Ids
+   * that are unknown or hidden already are ignored.
    *
    * @returns How many nodes this call hid.
    * @throws {@link SessionStoreError} `NODE_REACHABLE` if the head or an anchor reaches one of them: then none was hidden.

@@ -36,6 +36,15 @@ test("C-80 tombstoned nodes are hidden at once, unknown ids are ignored, and row
   expect(await storedNodes(bench, session.id)).toBe(4);
 });
 
+test("C-80 what is below a tombstoned node is hidden with it, so that no turn can stand on a broken path", async () => {
+  await using bench = new Bench();
+  const { session, lease } = await branched(bench);
+  expect(await session.tombstone(["left"])).toBe(2);
+  expect(await nodeIds(session)).toEqual(["root", "right"]);
+  const below = appending(session, lease, [node("new", "left-leaf")]);
+  await expect(session.commit(below)).rejects.toMatchObject({ code: "NODE_PARENT_UNKNOWN", node: "new" });
+});
+
 test("C-81 vacuum removes tombstoned nodes and reports what this call removed", async () => {
   await using bench = new Bench();
   const { session } = await branched(bench);
