@@ -173,12 +173,12 @@ test("scenario 30: cursors and tickets with a character changed, cut short, or o
       for (let turn = 0; turn < 8; turn++) {
         await eve.write({ operation: "annotate", session: "hers", text: `her note ${turn}` });
         const began = time.now();
-        const [cursor, ticket] = [`${session.cursor()}`, `${session.ticket()}`];
-        for (const bad of [spoilt(cursor), `${other.cursor()}`, ticket])
+        const [cursor, ticket] = [session.cursor().toString(), session.ticket().toString()];
+        for (const bad of [spoilt(cursor), other.cursor().toString(), ticket])
           await expect(west.sessions.resume(session.id, { cursor: bad })).rejects.toMatchObject({
             code: expect.stringMatching(/^CURSOR_/),
           });
-        for (const bad of [spoilt(ticket), `${other.ticket()}`, cursor])
+        for (const bad of [spoilt(ticket), other.ticket().toString(), cursor])
           await expect(west.users.resume("eve", { ticket: bad })).rejects.toMatchObject({
             code: expect.stringMatching(/^TICKET_/),
           });
