@@ -47,7 +47,7 @@ function plainly(value: JsonValue): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item: JsonValue) => plainly(item)).join(",")}]`;
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${plainly(field as JsonValue)}`).join(",")}}`;
+  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${plainly(field)}`).join(",")}}`;
 }
 
 test("C-42 keys are in order wherever the engine would put them", () => {
