@@ -68,10 +68,10 @@ export class ModelSession {
   nodes: ModelNode[] = [];
   leaf: string | undefined;
   readonly batches: ModelBatch[] = [];
-  readonly turns = new Map<number, ModelTurn>();
-  readonly anchors = new Set<string>();
+  readonly turns : Map<number, ModelTurn> = new Map();
+  readonly anchors: Set<string> = new Set();
   /** Rows of attachments: when the intent was recorded, and whether it is committed. */
-  readonly attachments = new Map<number, { intentAtMs: number; committed: boolean }>();
+  readonly attachments: Map<number, { intentAtMs: number; committed: boolean }> = new Map();
   #nonce = 0;
 
   claimLease(owner: string, ttlMs: number, nowMs: number): ModelFence | undefined {
@@ -245,7 +245,7 @@ export class ModelStores {
   nowMs = 1_000_000;
   readonly sessions: ModelSession[] = [new ModelSession(), new ModelSession()];
   /** Of each digest: when each session, by number, announced itself there last. */
-  readonly holders = new Map<number, Map<number, number>>();
+  readonly holders: Map<number, Map<number, number>> = new Map();
 
   attach(session: number, attachment: number): void {
     const model = this.sessions[session]!;
