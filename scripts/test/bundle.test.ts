@@ -16,6 +16,7 @@ const ISOMORPHIC = [
   "session-store",
   "session-bridge",
   "region",
+  "live-http",
 ];
 
 async function bundle(entry: string): Promise<readonly string[]> {

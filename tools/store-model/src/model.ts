@@ -68,7 +68,7 @@ export class ModelSession {
   nodes: ModelNode[] = [];
   leaf: string | undefined;
   readonly batches: ModelBatch[] = [];
-  readonly turns : Map<number, ModelTurn> = new Map();
+  readonly turns: Map<number, ModelTurn> = new Map();
   readonly anchors: Set<string> = new Set();
   /** Rows of attachments: when the intent was recorded, and whether it is committed. */
   readonly attachments: Map<number, { intentAtMs: number; committed: boolean }> = new Map();

@@ -1,0 +1,1 @@
+export { formatSseComment, formatSseEvent, type SseEvent } from "./sse-event.ts";
