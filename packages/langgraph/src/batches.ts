@@ -1,10 +1,5 @@
 import type { KvItem } from "@tidemark/kv";
-
-/** What one commit takes. */
-export interface BatchLimits {
-  readonly items: number;
-  readonly bytes: number;
-}
+import type { CommitLimits } from "@tidemark/session-store";
 
 /** How many bytes of keys and values items have. */
 export function bytesOf(items: readonly KvItem[]): number {
@@ -12,7 +7,7 @@ export function bytesOf(items: readonly KvItem[]): number {
 }
 
 /** Items in their order, in as few commits as take them. One that alone is too large has a commit of its own. */
-export function inBatches(items: readonly KvItem[], limits: BatchLimits): KvItem[][] {
+export function inBatches(items: readonly KvItem[], limits: CommitLimits): KvItem[][] {
   const batches: KvItem[][] = [];
   let batch: KvItem[] = [];
   let bytes = 0;

@@ -15,7 +15,15 @@ import {
 } from "@langchain/langgraph-checkpoint";
 import { type Hasher, nobleHasher } from "@tidemark/core";
 import type { Kv } from "@tidemark/kv";
-import type { SessionJournal } from "@tidemark/session-store";
+import {
+  followSessions,
+  type FollowOptions,
+  guardPrefix,
+  openRecordCommits,
+  randomBytes,
+  type RecordCommits,
+  type SessionJournal,
+} from "@tidemark/session-store";
 import {
   type ChannelValue,
   type CheckpointRecord,
@@ -28,10 +36,8 @@ import { Directory } from "./directory.ts";
 import { matchesMetadata } from "./metadata-filter.ts";
 import { mergeSorted } from "./merge-sorted.ts";
 import { migratePendingSends } from "./pending-sends.ts";
-import { guardPrefix, randomBytes } from "./platform.ts";
-import { Records } from "./records.ts";
+import { openRecords, type Records } from "./records.ts";
 import { type Part, type StoredValue, storeValue } from "./stored-value.ts";
-import { JournaledCommits, SharedCommits, type ThreadCommits } from "./thread-commits.ts";
 import { isSameLife } from "./thread-register.ts";
 import { checkpointKey, writesKey } from "./thread-keys.ts";
 import { type CheckpointRows, newestFirst } from "./thread-rows.ts";
@@ -60,14 +66,6 @@ export interface TidemarkSaverOptions {
   readonly journal?: SessionJournal;
 }
 
-/** Options of {@link TidemarkSaver.follow}. */
-export interface FollowOptions {
-  /** Ends it. */
-  readonly signal: AbortSignal;
-  /** Is told of each thread that could not be applied; it is tried again with the next change of it. */
-  readonly onError: (threadId: string, error: unknown) => void;
-}
-
 /**
  * LangGraph checkpoints in a key-value store: one thread is one partition, one checkpoint is one commit.
  *
@@ -78,7 +76,7 @@ export interface FollowOptions {
 export class TidemarkSaver extends BaseCheckpointSaver {
   readonly #options: Required<Omit<TidemarkSaverOptions, "serde" | "journal">>;
   readonly #journal: SessionJournal | undefined;
-  readonly #commits: ThreadCommits;
+  readonly #commits: RecordCommits;
   readonly #records: Records;
   readonly #directory: Directory;
 
@@ -98,11 +96,8 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     }
     this.#options = { kv, prefix, bytesPerCallMax, hasher, random };
     this.#journal = journal;
-    this.#commits =
-      journal === undefined
-        ? new SharedCommits(kv)
-        : new JournaledCommits({ kv, journal, namespace: prefix, hasher, random });
-    this.#records = new Records(hasher);
+    this.#commits = openRecordCommits({ kv, journal, namespace: prefix, hasher, random });
+    this.#records = openRecords(hasher);
     const partition = `${prefix}.directory`;
     this.#directory = new Directory({ kv, records: this.#records, hasher, random, partition });
   }
@@ -279,15 +274,8 @@ export class TidemarkSaver extends BaseCheckpointSaver {
    *
    * @throws `TypeError` without a journal.
    */
-  async follow({ signal, onError }: FollowOptions): Promise<void> {
-    if (this.#journal === undefined) throw new TypeError("Cannot follow: the saver has no journal");
-    for await (const threadId of this.#journal.changes(signal)) {
-      try {
-        await this.#thread(threadId).arrived();
-      } catch (error) {
-        onError(threadId, error);
-      }
-    }
+  async follow(options: FollowOptions): Promise<void> {
+    await followSessions(this.#journal, options, (threadId) => this.#thread(threadId).arrived());
   }
 
   async #tuple(threadId: string, rows: CheckpointRows): Promise<CheckpointTuple | undefined> {

@@ -22,13 +22,13 @@ import {
   type Partition,
   prefixRange,
 } from "@tidemark/kv";
+import { guardPrefix, randomBytes } from "@tidemark/session-store";
 import { Directory } from "./directory.ts";
 import { LangGraphError } from "./errors.ts";
 import { matchesItem } from "./item-filter.ts";
 import { decodeItem, encodeItem } from "./item-record.ts";
 import { guardNamespace, literalPrefix, matchesCondition } from "./namespace-match.ts";
-import { guardPrefix, randomBytes } from "./platform.ts";
-import { Records } from "./records.ts";
+import { openRecords, type Records } from "./records.ts";
 
 const ATTEMPTS_MAX = 16;
 const NAMED_KEY: KvKey = encodeKey(["namespace"]);
@@ -65,7 +65,7 @@ export class TidemarkStore extends BaseStore {
     this.#kv = kv;
     this.#prefix = prefix;
     this.#random = random;
-    this.#records = new Records(hasher);
+    this.#records = openRecords(hasher);
     const partition = `${prefix}.namespaces`;
     this.#directory = new Directory({ kv, records: this.#records, hasher, random, partition });
   }

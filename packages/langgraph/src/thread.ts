@@ -1,4 +1,5 @@
 import type { Kv, KvCheck, KvItem, KvKey, KvRange, Partition } from "@tidemark/kv";
+import type { RecordCommits } from "@tidemark/session-store";
 import { bytesOf, inBatches } from "./batches.ts";
 import type { Directory } from "./directory.ts";
 import { LangGraphError } from "./errors.ts";
@@ -6,7 +7,6 @@ import type { Records } from "./records.ts";
 import type { Part } from "./stored-value.ts";
 import { partKey, REGISTER_KEY, ROW_RANGES } from "./thread-keys.ts";
 import { encodeRegister, lifeOf, nextRegister, type ThreadState } from "./thread-register.ts";
-import type { ThreadCommits } from "./thread-commits.ts";
 import { ThreadRows } from "./thread-rows.ts";
 
 const ATTEMPTS_MAX = 16;
@@ -16,7 +16,7 @@ const SWEEP_ROWS = 500;
 /** What a {@link Thread} is made of. */
 export interface ThreadOptions {
   readonly kv: Kv;
-  readonly commits: ThreadCommits;
+  readonly commits: RecordCommits;
   readonly records: Records;
   readonly directory: Directory;
   readonly id: string;

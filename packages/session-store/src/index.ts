@@ -33,6 +33,16 @@ export * from "./work-draft.ts";
 export * from "./work-queue-record.ts";
 export * from "./work-queue.ts";
 export { appendMessage, type JournalMessage, MESSAGE_PARTS_MAX, MessageReader } from "./journal-parts.ts";
+export {
+  type CommitLimits,
+  openRecordCommits,
+  type RecordCommits,
+  type RecordCommitsOptions,
+} from "./record-commits.ts";
+export { followSessions, type FollowOptions } from "./follow-sessions.ts";
+export { guardPrefix, randomBytes } from "./adapter-options.ts";
+export { SealedRecords } from "./sealed-records.ts";
+export { SessionTurns } from "./session-turns.ts";
 export * from "./record-journal.ts";
 export * from "./record-message.ts";
 export * from "./region-journal.ts";
