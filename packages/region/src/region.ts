@@ -327,7 +327,8 @@ export interface Region<Signal extends string = string, States extends object = 
   /**
    * Flushes, acknowledges and releases. Idempotent. The transport is the caller's to close.
    *
-   * With `leave` the region first ships what only it has, then retires: the others go on without it.
+   * With `leave` the region first ships what only it, or only it and the writer, has, then retires: the others go on
+   * without it.
    *
    * @throws RegionError `LEAVE_FAILED` when it was closed and is a member still.
    */

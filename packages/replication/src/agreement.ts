@@ -6,7 +6,7 @@ import type { ReplicationLogger } from "./logger.ts";
 import type { MembershipInForce } from "./membership-in-force.ts";
 import { nextMembership } from "./membership-change.ts";
 import { encodeMembership, formatMembership, type Membership } from "./membership.ts";
-import type { PeerTable } from "./peer-table.ts";
+import type { Peer, PeerTable } from "./peer-table.ts";
 import { agreesToRemoval, decideRemoval, type RemovalView } from "./removal.ts";
 import type { ProposalPhase } from "./request.ts";
 
@@ -91,17 +91,23 @@ export class Agreement {
     return false;
   }
 
-  /** Whether a member that is there holds all of this region's own records, and each that is there does. */
+  /**
+   * Whether each member that is there holds all of this region's own records, and whatever else this region has of a
+   * member is held by one that did not write it, if there is one: the writer's own copy may be damaged by now.
+   */
   drained(): boolean {
-    const { peers, wal, self, timers, peerSilentMs } = this.#options;
-    const own = wal.logs().filter(({ id }) => id.region === self);
+    const { peers, wal, self, membership, timers, peerSilentMs } = this.#options;
+    const members = new Set(membership.list.regions.values());
     const there = [...peers.all()].filter(
       ({ heardAtMs }) => heardAtMs !== undefined && timers.now() - heardAtMs < peerSilentMs,
     );
-    return (
-      there.length > 0 &&
-      there.every(({ reported }) => own.every(({ id, durable }) => reported.lsnOf(id) >= durable.lsn))
-    );
+    if (there.length === 0) return false;
+    return wal.logs().every(({ id, durable }) => {
+      const holds = ({ reported }: Peer): boolean => reported.lsnOf(id) >= durable.lsn;
+      if (id.region === self) return there.every(holds);
+      const others = there.filter(({ region }) => region !== id.region);
+      return !members.has(id.region) || others.length === 0 || others.some(holds);
+    });
   }
 
   /**

@@ -266,6 +266,21 @@ test("REP-7 a member that cannot be heard by more than half, or whose records ar
   await cluster.write("c", "still a member");
 });
 
+test("REP-7 a member that leaves waits until others hold what it has of them: it may be the only one", async () => {
+  await using cluster = await TestCluster.of(["a", "b", "c"]);
+  await cluster.timers.advance(1_000);
+  cluster.network.cut("a", "b");
+  cluster.network.cut("b", "c");
+  await cluster.write("a", "only at a and c");
+  await cluster.timers.advance(500);
+  expect(cluster.node("c").state.texts()).toEqual(["only at a and c"]);
+  const c = cluster.node("c").replication;
+  expect(await cluster.timers.until(c.leave({ timeoutMs: 1_000 }))).toBe(false);
+  cluster.network.heal();
+  expect(await cluster.timers.until(c.leave({ timeoutMs: 10_000 }))).toBe(true);
+  expect(cluster.node("b").state.texts()).toEqual(["only at a and c"]);
+});
+
 test("REP-7 two members that leave at once are both gone, and lists of one version are one list", async () => {
   await using cluster = await TestCluster.of(["a", "b", "c", "d"]);
   const left = await cluster.timers.until(
