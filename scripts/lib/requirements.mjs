@@ -5,8 +5,9 @@ import { filesBelow } from "./packages.mjs";
 import { withoutComments } from "./picture.mjs";
 import { root } from "./root.mjs";
 
-const ITEM = /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:C-\d+)|(?:scenario \d+))\*\* (?:[*_](planned)[*_] )?(.*)$/;
-const NUMBER = /\b(?:C|CORE|WAL|TRN|REP|SIG|SES|BRG|RGN|CLI|APP|SIM|RUN)-\d+[a-z]?\b/g;
+const ITEM =
+  /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:[BC]-\d+[a-z]?)|(?:scenario \d+))\*\* (?:[*_](planned)[*_] )?(.*)$/;
+const NUMBER = /\b(?:B|C|CORE|WAL|TRN|REP|SIG|SES|BRG|RGN|CLI|APP|SIM|RUN|LIV)-\d+[a-z]?\b/g;
 const SCENARIOS = /\bscenarios? (\d+(?:(?:, | and )\d+)*)/gi;
 
 /**

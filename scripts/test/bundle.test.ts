@@ -13,6 +13,7 @@ const ISOMORPHIC = [
   "replication",
   "session",
   "kv",
+  "live",
   "session-store",
   "session-bridge",
   "region",
