@@ -16,10 +16,17 @@ import {
   type KvRange,
   type Partition,
 } from "@tidemark/kv";
-import { connectorFor, Supervisor, textOfReply, type Argument } from "@tidemark/redis-connection";
+import {
+  Caller,
+  connectorFor,
+  lacksRight,
+  Supervisor,
+  textOfReply,
+  type Argument,
+  type ServerCall,
+} from "@tidemark/redis-connection";
 import { bytesOf, commitArguments, newMark, scanArguments } from "./arguments.ts";
-import { Caller } from "./caller.ts";
-import { kvErrorOf, lacksRight, RedisKvError } from "./errors.ts";
+import { kvErrorOf, RedisKvError } from "./errors.ts";
 import { Keys, type PartitionKeys } from "./keys.ts";
 import { limitsOf, type RedisDurability, type RedisKvLimits, type RedisKvOptions } from "./options.ts";
 import { commitResultOf, otherFormat, pageOf, timeOf, valuesOf } from "./replies.ts";
@@ -70,7 +77,7 @@ class Store {
 
   constructor(supervisor: Supervisor, limits: RedisKvLimits, scripts: Scripts) {
     this.#supervisor = supervisor;
-    this.#caller = new Caller(supervisor, limits);
+    this.#caller = new Caller(supervisor, { timeoutMs: limits.timeoutMs, errorOf: kvErrorOf });
     this.#keys = new Keys(limits.prefix);
     this.#scripts = scripts;
   }
@@ -136,19 +143,11 @@ class Store {
     return mark instanceof Uint8Array ? mark : undefined;
   }
 
-  #scan(
-    place: PartitionKeys,
-    args: readonly Argument[],
-    call: Parameters<Caller["script"]>[0],
-  ): Promise<unknown> {
+  #scan(place: PartitionKeys, args: readonly Argument[], call: ServerCall): Promise<unknown> {
     return this.#caller.script(call, this.#scripts.scan, [place.values, place.names], args);
   }
 
-  #commit(
-    place: PartitionKeys,
-    args: readonly Argument[],
-    call: Parameters<Caller["script"]>[0],
-  ): Promise<unknown> {
+  #commit(place: PartitionKeys, args: readonly Argument[], call: ServerCall): Promise<unknown> {
     return this.#caller.script(call, this.#scripts.commit, [place.values, place.names], args);
   }
 }

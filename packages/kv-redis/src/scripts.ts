@@ -1,15 +1,10 @@
+import { scriptOf, type Script } from "@tidemark/redis-connection";
+
 /** The format of the store: the value of `<prefix>:format`, and the first byte of every partition's mark. */
 export const REDIS_KV_FORMAT: number = 1;
 
 /** What a script answers first. */
 export const STATUS = { done: 0, failedCheck: 1, corrupt: 2, otherFormat: 3 } as const;
-
-/** A script of the server, and the name it is called by. */
-export interface Script {
-  readonly text: string;
-  /** SHA-1 of the text, in hexadecimal. */
-  readonly sha: string;
-}
 
 /**
  * Every script begins with it: the hash and the sorted set belong together, or it says so before anything is read as
@@ -95,10 +90,4 @@ export interface Scripts {
 export async function loadScripts(): Promise<Scripts> {
   const [commit, get, scan, clock] = await Promise.all([COMMIT, GET, SCAN, CLOCK].map(scriptOf));
   return { commit: commit!, get: get!, scan: scan!, clock: clock! };
-}
-
-async function scriptOf(text: string): Promise<Script> {
-  const digest = await globalThis.crypto.subtle.digest("SHA-1", new TextEncoder().encode(text));
-  const sha = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { text, sha };
 }

@@ -1,5 +1,5 @@
-import { textOfReply, type Supervisor } from "@tidemark/redis-connection";
-import { lacksRight, RedisKvError } from "./errors.ts";
+import { lacksRight, textOfReply, type Supervisor } from "@tidemark/redis-connection";
+import { RedisKvError } from "./errors.ts";
 import type { RedisDurability, RedisKvOptions } from "./options.ts";
 
 const RANK: Readonly<Record<RedisDurability, number>> = { process: 1, disk: 2, region: 3 };

@@ -1,4 +1,5 @@
 export { clientArgument, textOfReply, type ClientBytes } from "./bytes.ts";
+export { Caller, type CallerOptions, type ServerCall } from "./caller.ts";
 export type {
   ConnectionSettings,
   IoredisClient,
@@ -16,4 +17,6 @@ export {
   type RedisConnectionErrorCode,
 } from "./errors.ts";
 export { jitteredMs, monotonicMs, setTimer } from "./platform.ts";
+export { scriptOf, type Script } from "./script.ts";
 export { Supervisor } from "./supervisor.ts";
+export { lacksRight, verdictOf, type Verdict } from "./verdict.ts";

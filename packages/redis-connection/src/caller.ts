@@ -1,15 +1,9 @@
-import { KvError } from "@tidemark/kv";
-import {
-  jitteredMs,
-  monotonicMs,
-  setTimer,
-  textOf,
-  type Argument,
-  type Supervisor,
-} from "@tidemark/redis-connection";
-import { isMissingScript, kvErrorOf, verdictOf } from "./errors.ts";
-import type { RedisKvLimits } from "./options.ts";
-import type { Script } from "./scripts.ts";
+import type { Argument } from "./connection.ts";
+import { ConnectionLostError, textOf } from "./errors.ts";
+import { jitteredMs, monotonicMs, setTimer } from "./platform.ts";
+import type { Script } from "./script.ts";
+import type { Supervisor } from "./supervisor.ts";
+import { isMissingScript, verdictOf } from "./verdict.ts";
 
 const RETRY_FIRST_MS = 10;
 const RETRY_MAX_MS = 250;
@@ -23,17 +17,25 @@ export interface ServerCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a {@link Caller} calls. */
+export interface CallerOptions {
+  /** How long a call waits for a connection, and how long what may run twice is tried again. */
+  readonly timeoutMs: number;
+  /** What a call that failed rejects with. */
+  readonly errorOf: (error: unknown, doing: string) => Error;
+}
+
 /** Calls the server, again where that is safe, for as long as a call may take. */
 export class Caller {
   readonly #supervisor: Supervisor;
-  readonly #limits: RedisKvLimits;
+  readonly #options: CallerOptions;
 
-  constructor(supervisor: Supervisor, limits: RedisKvLimits) {
+  constructor(supervisor: Supervisor, options: CallerOptions) {
     this.#supervisor = supervisor;
-    this.#limits = limits;
+    this.#options = options;
   }
 
-  /** @throws `KvError` for what the server says. */
+  /** Runs a script, which a server that does not know it is told. @throws as `errorOf` says. */
   script(
     call: ServerCall,
     script: Script,
@@ -50,13 +52,13 @@ export class Caller {
     );
   }
 
-  /** @throws `KvError` for what the server says. */
+  /** Sends a command. @throws as `errorOf` says. */
   command(call: ServerCall, args: readonly Argument[]): Promise<unknown> {
     return this.#tried(call, () => this.#supervisor.call(args));
   }
 
   async #tried(call: ServerCall, send: () => Promise<unknown>): Promise<unknown> {
-    const deadlineMs = monotonicMs() + this.#limits.timeoutMs;
+    const deadlineMs = monotonicMs() + this.#options.timeoutMs;
     for (let attempt = 0; ; attempt++) {
       await this.#connected(call, deadlineMs);
       call.signal?.throwIfAborted();
@@ -69,7 +71,7 @@ export class Caller {
           verdict === "again" || verdict === "elsewhere" || (verdict === "unknown" && call.repeatable);
         const pauseMs = jitteredMs(attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
         if (!safe || call.signal?.aborted === true || monotonicMs() + pauseMs > deadlineMs)
-          throw kvErrorOf(error, call.doing);
+          throw this.#options.errorOf(error, call.doing);
         await new Promise<void>((resolve) => setTimer(pauseMs, resolve));
       }
     }
@@ -84,9 +86,11 @@ export class Caller {
     await supervisor.wait(signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]));
     cancel();
     if (supervisor.up) return;
-    throw new KvError("KV_UNAVAILABLE", `Cannot ${doing}: no connection, ${textOf(supervisor.failure)}`, {
-      committed: "no",
-      cause: supervisor.failure,
+    const { failure } = supervisor;
+    const lost = new ConnectionLostError(`no connection, ${textOf(failure)}`, {
+      sent: false,
+      cause: failure,
     });
+    throw this.#options.errorOf(lost, doing);
   }
 }
