@@ -39,4 +39,11 @@ export const SUITES = [
     checks: "`@tidemark/kv-conformance`",
     ours: true,
   },
+  {
+    name: "kv-nats",
+    folder: "kv-nats",
+    package: "kv-nats",
+    checks: "`@tidemark/kv-conformance`",
+    ours: true,
+  },
 ];

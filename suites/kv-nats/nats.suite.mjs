@@ -1,0 +1,1 @@
+import "../../packages/kv-nats/test/conformance.test.ts";
