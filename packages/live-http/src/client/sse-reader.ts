@@ -8,6 +8,8 @@ export interface ReadSseOptions {
   readonly eventCharactersMax?: number;
   /** Called when anything came, also what is no event: a comment, half a line. */
   readonly onTraffic?: () => void;
+  /** Ends the reading, with its reason, and cancels the body. */
+  readonly signal?: AbortSignal;
 }
 
 const EVENT_CHARACTERS_MAX = 4 * 1024 * 1024;
@@ -25,7 +27,7 @@ export async function* readSseEvents(
   body: ReadableStream<Uint8Array>,
   options: ReadSseOptions = {},
 ): AsyncGenerator<SseEvent, void, undefined> {
-  const { eventCharactersMax = EVENT_CHARACTERS_MAX, onTraffic } = options;
+  const { eventCharactersMax = EVENT_CHARACTERS_MAX, onTraffic, signal } = options;
   const events: SseEvent[] = [];
   let tooLong = false;
   const parser = createParser({
@@ -38,9 +40,15 @@ export async function* readSseEvents(
   // It drops the byte order mark that a stream may begin with.
   const decoder = new TextDecoder();
   const reader = body.getReader();
+  // What ended or failed by itself has nothing left to cancel.
+  const cancel = (): Promise<void> => reader.cancel(signal?.reason).catch(() => undefined);
+  const abort = (): void => void cancel();
+  signal?.addEventListener("abort", abort, { once: true });
   try {
     for (;;) {
+      signal?.throwIfAborted();
       const { done, value } = await reader.read();
+      signal?.throwIfAborted();
       if (done) return;
       onTraffic?.();
       const text = decoder.decode(value, { stream: true });
@@ -55,7 +63,7 @@ export async function* readSseEvents(
       }
     }
   } finally {
-    // A body that failed or ended has nothing left to cancel.
-    await reader.cancel().catch(() => undefined);
+    signal?.removeEventListener("abort", abort);
+    await cancel();
   }
 }
