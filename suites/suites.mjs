@@ -24,6 +24,13 @@ export const SUITES = [
     checks: "`@langchain/langgraph-checkpoint-validation` 1.1.1, `langgraph-checkpoint` 1.1.5",
     use: { "@langchain/langgraph-checkpoint": "node_modules/langgraph-checkpoint-oldest/dist/index.js" },
   },
+  {
+    name: "express-session",
+    folder: "express-session",
+    package: "express-session",
+    checks: "`MemoryStore` of `express-session` 1.19.0, `connect-redis` 9.0.0",
+    use: { "express-session": "node_modules/express-session/index.js" },
+  },
   { name: "kv", folder: "kv", package: "kv", checks: "`@tidemark/kv-conformance`", ours: true },
   {
     name: "kv-lmdb",

@@ -53,6 +53,7 @@ export const HASH_CONTEXTS: {
   readonly kvRecord: "tidemark 2026 kv-record v1";
   readonly langgraphPart: "tidemark 2026 langgraph-part v1";
   readonly langgraphDirectory: "tidemark 2026 langgraph-directory v1";
+  readonly expressSessionShard: "tidemark 2026 express-session-shard v1";
 } = {
   walBatchV1: "tidemark 2026 wal-batch v1",
   walBatchV2: "tidemark 2026 wal-batch v2",
@@ -91,6 +92,7 @@ export const HASH_CONTEXTS: {
   kvRecord: "tidemark 2026 kv-record v1",
   langgraphPart: "tidemark 2026 langgraph-part v1",
   langgraphDirectory: "tidemark 2026 langgraph-directory v1",
+  expressSessionShard: "tidemark 2026 express-session-shard v1",
 };
 
 const ascii = new TextEncoder();

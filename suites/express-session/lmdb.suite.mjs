@@ -1,0 +1,4 @@
+import { lmdb } from "../backends/lmdb.mjs";
+import { compareStore } from "./compare-store.mjs";
+
+compareStore(lmdb);
