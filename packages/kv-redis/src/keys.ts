@@ -1,3 +1,5 @@
+import { encodeHashTag } from "@tidemark/redis-connection";
+
 /** The keys of one partition: they share a hash tag, so a cluster keeps them in one slot. */
 export interface PartitionKeys {
   /** A hash: the values, and under the empty field the mark of the last commit. */
@@ -33,7 +35,7 @@ export class Keys {
   }
 
   partition(partition: string): PartitionKeys {
-    return keysOf(`${this.#prefix}:{${encodePartition(partition)}}`);
+    return keysOf(`${this.#prefix}:{${encodeHashTag(partition)}}`);
   }
 
   rehearsal(id: string): PartitionKeys {
@@ -43,16 +45,4 @@ export class Keys {
 
 function keysOf(place: string): PartitionKeys {
   return { values: `${place}:values`, names: `${place}:names` };
-}
-
-const utf8 = new TextEncoder();
-
-/**
- * A partition as a hash tag: letters, digits and `-_./:` as they are, every other byte of its UTF-8 as `%` and two
- * digits in hexadecimal. So there is no brace in it, and no two partitions have the same.
- */
-export function encodePartition(partition: string): string {
-  return partition.replaceAll(/[^A-Za-z0-9\-_./:]/gu, (character) =>
-    Array.from(utf8.encode(character), (byte) => `%${byte.toString(16).padStart(2, "0")}`).join(""),
-  );
 }

@@ -9,6 +9,15 @@ export type {
 } from "./clients.ts";
 export { connectorFor } from "./connect.ts";
 export type { Argument, Connection, ConnectionEvents, Connector } from "./connection.ts";
+export { decodeRange, decodeRead, type Entry } from "./entries.ts";
+export {
+  afterEntryId,
+  compareEntryIds,
+  formatEntryId,
+  parseEntryId,
+  ZERO_ID,
+  type EntryId,
+} from "./entry-id.ts";
 export {
   ConnectionLostError,
   isUnauthorized,
@@ -16,6 +25,7 @@ export {
   textOf,
   type RedisConnectionErrorCode,
 } from "./errors.ts";
+export { encodeHashTag } from "./hash-tag.ts";
 export { jitteredMs, monotonicMs, setTimer } from "./platform.ts";
 export { scriptOf, type Script } from "./script.ts";
 export { Supervisor } from "./supervisor.ts";

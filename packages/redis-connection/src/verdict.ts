@@ -30,6 +30,8 @@ const REFUSED = new Set([
 
 export function verdictOf(error: unknown): Verdict {
   if (error instanceof ConnectionLostError) return error.sent ? "unknown" : "again";
+  // What ioredis says of a connection that has ended before anything was written.
+  if (textOf(error).includes("enableOfflineQueue options is false")) return "again";
   const word = wordOf(error);
   if (AGAIN.has(word)) return "again";
   if (word === "READONLY") return "elsewhere";

@@ -1,6 +1,13 @@
-import { jitteredMs, setTimer, type Supervisor } from "@tidemark/redis-connection";
+import {
+  jitteredMs,
+  setTimer,
+  type Supervisor,
+  afterEntryId,
+  compareEntryIds,
+  formatEntryId,
+  type EntryId,
+} from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
-import { afterEntryId, compareEntryIds, formatEntryId, type EntryId } from "./entry-id.ts";
 import { transportErrorOf, verdictOf } from "./errors.ts";
 import type { Limits } from "./options.ts";
 import type { FrameCopies } from "./frame-copies.ts";

@@ -1,6 +1,16 @@
-import { monotonicMs, textOfReply, type Supervisor } from "@tidemark/redis-connection";
-import { decodeRange, decodeRead, type Entry } from "./entries.ts";
-import { compareEntryIds, formatEntryId, parseEntryId, ZERO_ID, type EntryId } from "./entry-id.ts";
+import {
+  monotonicMs,
+  textOfReply,
+  type Supervisor,
+  decodeRange,
+  decodeRead,
+  type Entry,
+  compareEntryIds,
+  formatEntryId,
+  parseEntryId,
+  ZERO_ID,
+  type EntryId,
+} from "@tidemark/redis-connection";
 import type { Limits } from "./options.ts";
 
 /** Entries of one stream, for one taker. */

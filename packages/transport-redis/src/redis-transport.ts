@@ -5,6 +5,13 @@ import {
   textOf,
   textOfReply,
   type Connector,
+  decodeRange,
+  type Entry,
+  compareEntryIds,
+  formatEntryId,
+  parseEntryId,
+  ZERO_ID,
+  type EntryId,
 } from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
 import type {
@@ -21,15 +28,7 @@ import type {
   TransportStatus,
 } from "@tidemark/transport";
 import { DeliveryQueue } from "./delivery-queue.ts";
-import { decodeRange, type Entry } from "./entries.ts";
-import {
-  compareEntryIds,
-  entryIdOf,
-  formatEntryId,
-  parseEntryId,
-  ZERO_ID,
-  type EntryId,
-} from "./entry-id.ts";
+import { entryIdOf } from "./entry-id.ts";
 import { refusalOf, transportErrorOf, verdictOf } from "./errors.ts";
 import { FrameCopies } from "./frame-copies.ts";
 import { Keys, tagOfKey } from "./keys.ts";

@@ -1,7 +1,15 @@
-import { ConnectionLostError, setTimer, textOfReply, type Supervisor } from "@tidemark/redis-connection";
+import {
+  ConnectionLostError,
+  setTimer,
+  textOfReply,
+  type Supervisor,
+  type Entry,
+  afterEntryId,
+  formatEntryId,
+  ZERO_ID,
+  type EntryId,
+} from "@tidemark/redis-connection";
 import { TransportError } from "@tidemark/transport";
-import type { Entry } from "./entries.ts";
-import { afterEntryId, formatEntryId, ZERO_ID, type EntryId } from "./entry-id.ts";
 import { transportErrorOf, verdictOf } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import type { Tap } from "./reader.ts";

@@ -1,8 +1,6 @@
-import { textOfReply, type Supervisor } from "@tidemark/redis-connection";
+import { textOfReply, type Supervisor, type Entry, ZERO_ID, type EntryId } from "@tidemark/redis-connection";
 import type { RequestHandler, Service } from "@tidemark/transport";
 import { TransportError } from "@tidemark/transport";
-import type { Entry } from "./entries.ts";
-import { ZERO_ID, type EntryId } from "./entry-id.ts";
 import type { Keys } from "./keys.ts";
 import type { Limits } from "./options.ts";
 import type { Tap } from "./reader.ts";

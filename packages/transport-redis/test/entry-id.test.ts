@@ -1,6 +1,7 @@
+import { afterEntryId, compareEntryIds, formatEntryId, parseEntryId } from "@tidemark/redis-connection";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { afterEntryId, compareEntryIds, entryIdOf, formatEntryId, parseEntryId } from "../src/entry-id.ts";
+import { entryIdOf } from "../src/entry-id.ts";
 
 const number = fc.oneof(fc.maxSafeNat(), fc.nat(20));
 const id = fc.record({ major: number, minor: number });

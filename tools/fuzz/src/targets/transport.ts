@@ -1,7 +1,7 @@
 import { Assembler } from "../../../../packages/transport-nats/src/parts.ts";
 import { checkSubject as checkNatsSubject } from "../../../../packages/transport-nats/src/names.ts";
-import { decodeRange, decodeRead } from "../../../../packages/transport-redis/src/entries.ts";
-import { formatEntryId, parseEntryId } from "../../../../packages/transport-redis/src/entry-id.ts";
+import { decodeRange, decodeRead } from "../../../../packages/redis-connection/src/entries.ts";
+import { formatEntryId, parseEntryId } from "../../../../packages/redis-connection/src/entry-id.ts";
 import { checkSubject as checkRedisSubject } from "../../../../packages/transport-redis/src/subject.ts";
 import { mutateJson } from "../json.ts";
 import { bytesOf, type FuzzTarget } from "../target.ts";

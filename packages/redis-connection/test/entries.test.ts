@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeRead } from "../src/entries.ts";
+import { decodeRead } from "../src/index.ts";
 
 test("TRN-7 decodeRead() leaves out what is no stream among the pairs of a reply", () => {
   const read = decodeRead([["key", [["1-2", []]]], 7, null]);

@@ -1,4 +1,4 @@
-import { textOfReply } from "@tidemark/redis-connection";
+import { textOfReply } from "./bytes.ts";
 import { parseEntryId, type EntryId } from "./entry-id.ts";
 
 /** One entry of a stream. */
