@@ -10,6 +10,8 @@ export {
 export * from "./live-codec.ts";
 export * from "./live-event.ts";
 export * from "./memory-replay-store.ts";
+export { AppendQueue, type AppendQueueOptions, type LiveDraft, type LivePlace } from "./append-queue.ts";
+export { PushedSubscription, type PushedSubscriptionOptions } from "./pushed-subscription.ts";
 export * from "./replay-store.ts";
 export type { StreamClock } from "./stream-log-clock.ts";
 export * from "./stream-log-errors.ts";
