@@ -53,4 +53,12 @@ export const SUITES = [
     checks: "`@tidemark/kv-conformance`",
     ours: true,
   },
+  { name: "live", folder: "live", package: "live", checks: "`@tidemark/live-conformance`", ours: true },
+  {
+    name: "live-redis",
+    folder: "live-redis",
+    package: "live-redis",
+    checks: "`@tidemark/live-conformance`",
+    ours: true,
+  },
 ];

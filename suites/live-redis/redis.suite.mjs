@@ -1,0 +1,1 @@
+import "../../packages/live-redis/test/conformance.test.ts";

@@ -1,0 +1,1 @@
+import "../../packages/live-conformance/test/suite.test.ts";
