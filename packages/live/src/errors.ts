@@ -8,6 +8,8 @@ export type LiveErrorCode =
   | "WRONG_SESSION"
   /** A subscriber fell behind what is held for it: `missed` events are gone, and the next read goes on behind them. */
   | "SUBSCRIBER_LAGGED"
+  /** A source cannot tell every commit behind a session cursor: observe anew. A watch makes it a gap. */
+  | "COMMITS_MISSING"
   /** The store or the handle was closed. */
   | "CLOSED"
   /** The medium of a replay store did not answer. An event may have been appended all the same. */
@@ -58,4 +60,9 @@ export class LiveError extends TidemarkError<LiveErrorCode> {
 /** Text that cannot be read, with the reason as a field. */
 export function malformed(what: string, reason: string): LiveError {
   return new LiveError("MALFORMED", `Cannot read ${what}: ${reason}`, { reason });
+}
+
+/** Whether an error is ours with that code. */
+export function isLiveError(error: unknown, code: LiveErrorCode): error is LiveError {
+  return error instanceof LiveError && error.code === code;
 }

@@ -1,4 +1,4 @@
-export * from "./errors.ts";
+export { LiveError, type LiveErrorCode, type LiveErrorOptions } from "./errors.ts";
 export {
   LIVE_COMMITTED_CHARS_MAX,
   LIVE_CURSOR_CHARS_MAX,
@@ -9,9 +9,12 @@ export {
 } from "./live-cursor.ts";
 export * from "./live-codec.ts";
 export * from "./live-event.ts";
+export * from "./live.ts";
+export type { LiveTimers } from "./live-timers.ts";
 export * from "./memory-replay-store.ts";
 export { AppendQueue, type AppendQueueOptions, type LiveDraft, type LivePlace } from "./append-queue.ts";
 export { PushedSubscription, type PushedSubscriptionOptions } from "./pushed-subscription.ts";
+export * from "./open-live.ts";
 export * from "./replay-store.ts";
 export type { StreamClock } from "./stream-log-clock.ts";
 export * from "./stream-log-errors.ts";
@@ -22,3 +25,4 @@ export * from "./stream-log-offset.ts";
 export type { StreamItem } from "./stream-log-reader.ts";
 export type { StreamWriter } from "./stream-log-writer.ts";
 export * from "./stream-log.ts";
+export type { TurnJournal } from "./turn-journal.ts";

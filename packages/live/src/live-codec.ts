@@ -26,7 +26,12 @@ const GAP_REASONS: ReadonlySet<unknown> = new Set<LiveGapReason>(["trimmed", "un
 /** What each kind of payload must and may have, and whether a value is one. */
 const KINDS: Readonly<Record<LivePayload["kind"], Readonly<Record<string, (value: unknown) => boolean>>>> = {
   turn_activity: { "turn?": isText, activity: isThere },
-  turn_state: { turn: isText, state: (value) => TURN_STATES.has(value), "message?": isText },
+  turn_state: {
+    turn: isText,
+    state: (value) => TURN_STATES.has(value),
+    "message?": isText,
+    "ttlMs?": isCount,
+  },
   committed: { view: isThere },
   agent_frame_switched: { frame: isText },
   queue_changed: { change: (value) => value === "enqueued" || value === "cancelled", batches: areTexts },
@@ -96,7 +101,7 @@ export function decodeLiveEvent(text: string, expectedSession?: string): LiveEve
   if (unknown !== undefined) throw malformed("an event", `its field ${unknown} is not known`);
   const cursor = LiveCursor.parse(token as string, expectedSession);
   if (cursor.session !== session) throw malformed("an event", "its session is not that of its cursor");
-  if (cursor.revision !== revision) throw malformed("an event", "its revision is not that of its cursor");
+  if (!isCount(revision)) throw malformed("an event", "its revision is no revision");
   const content = recordOf(payload, "an event");
   const wrong = problemOfPayload(content);
   if (wrong !== undefined) throw malformed("an event", wrong);

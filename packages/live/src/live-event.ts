@@ -15,6 +15,8 @@ export type LivePayload<View = unknown, Activity = unknown> =
       readonly turn: string;
       readonly state: TurnState;
       readonly message?: string;
+      /** How long to wait for the next sign of life before the turn is called orphaned. */
+      readonly ttlMs?: number;
     }
   /** A commit, with the view to be read from then on. */
   | { readonly kind: "committed"; readonly view: View }
@@ -35,7 +37,7 @@ export interface LiveEvent<Payload = LivePayload> {
   readonly session: string;
   /** The committed head it belongs to. */
   readonly revision: number;
-  /** Of the event itself: going on behind it leaves the event out. */
+  /** Of the event itself: going on behind it leaves the event out. A watch gives it the revision that its reader has seen. */
   readonly cursor: LiveCursor;
   readonly payload: Payload;
 }

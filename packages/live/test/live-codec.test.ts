@@ -16,7 +16,7 @@ const cursor = LiveCursor.parse("tml1:a1:3:9::trip");
 const payloads: readonly LivePayload[] = [
   { kind: "turn_activity", activity: { text: "Hel" } },
   { kind: "turn_activity", turn: "t1", activity: null },
-  { kind: "turn_state", turn: "t1", state: "pending" },
+  { kind: "turn_state", turn: "t1", state: "pending", ttlMs: 30_000 },
   { kind: "turn_state", turn: "t1", state: "error", message: "no credit" },
   { kind: "committed", view: { items: [1, 2] } },
   { kind: "agent_frame_switched", frame: "planner" },
@@ -65,7 +65,7 @@ describe("LIV-2 what is no event is refused with a reason", () => {
     ["[]", "no object"],
     [JSON.stringify({ ...good, cursor: undefined }), "no text"],
     [JSON.stringify({ ...good, session: "other" }), "session"],
-    [JSON.stringify({ ...good, revision: 4 }), "revision"],
+    [JSON.stringify({ ...good, revision: "3" }), "revision"],
     [JSON.stringify({ ...good, more: 1 }), "more"],
     [JSON.stringify({ ...good, payload: null }), "no object"],
     [JSON.stringify({ ...good, payload: { kind: "hello" } }), "kind"],
