@@ -7,6 +7,8 @@ import { join } from "node:path";
 export interface DebianPackages {
   readonly suite?: string;
   readonly packages: readonly string[];
+  /** What the folder is called. @defaultValue suite and packages */
+  readonly name?: string;
 }
 
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
@@ -19,7 +21,7 @@ const SOURCES = "/etc/apt/sources.list.d/debian.sources";
  * @returns the folder, with `usr/bin` and the rest inside; `undefined` where there is no apt or it has no such package.
  */
 export async function unpackDebian(cache: string, wanted: DebianPackages): Promise<string | undefined> {
-  const name = [wanted.suite ?? "installed", ...wanted.packages].join("_");
+  const name = wanted.name ?? [wanted.suite ?? "installed", ...wanted.packages].join("_");
   const target = join(cache, name);
   if (existsSync(target)) return target;
   if (!(await runs("apt-get", ["--version"])) || !(await runs("dpkg-deb", ["--version"]))) return undefined;
@@ -50,6 +52,20 @@ export async function unpackDebian(cache: string, wanted: DebianPackages): Promi
   }
 }
 
+/**
+ * A package and all that it needs and this machine does not have.
+ *
+ * @returns their names, sorted; `undefined` where there is no apt or it has no such package.
+ */
+export async function withDependencies(name: string): Promise<readonly string[] | undefined> {
+  // It only says what it would do, which anybody may ask.
+  const ask = (): Promise<string | undefined> =>
+    outputOf("apt-get", ["--simulate", "--no-install-recommends", "-qq", "install", name]);
+  const answer = (await ask()) ?? ((await runs("apt-get", ["-qq", "update"])) ? await ask() : undefined);
+  const names = answer?.match(/(?<=^Inst )\S+/gm);
+  return names === null ? undefined : names?.toSorted();
+}
+
 /** Lists of another suite, beside those of the system. */
 async function ownLists(work: string, suite: string): Promise<string[]> {
   const [first = ""] = (await readFile(SOURCES, "utf8").catch(() => "")).split(/\n\s*\n/);
@@ -68,10 +84,20 @@ async function ownLists(work: string, suite: string): Promise<string[]> {
 }
 
 /** Whether a command ends well. */
-function runs(command: string, args: readonly string[], cwd?: string): Promise<boolean> {
+async function runs(command: string, args: readonly string[], cwd?: string): Promise<boolean> {
+  return (await outputOf(command, args, cwd)) !== undefined;
+}
+
+/** What a command prints; `undefined` for one that does not end well. */
+function outputOf(command: string, args: readonly string[], cwd?: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: "ignore", ...(cwd === undefined ? {} : { cwd }) });
-    child.once("error", () => resolve(false));
-    child.once("close", (code) => resolve(code === 0));
+    const child = spawn(command, args, {
+      stdio: ["ignore", "pipe", "ignore"],
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.once("error", () => resolve(undefined));
+    child.once("close", (code) => resolve(code === 0 ? output : undefined));
   });
 }

@@ -1,19 +1,11 @@
-import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { unpackDebian, type DebianPackages } from "./debian-packages.ts";
 import { ServerUnavailableError } from "./errors.ts";
+import { CACHE, executable, findProgram, librariesIn, type ServerBinary } from "./program-files.ts";
 
 export type ServerKind = "nats" | "redis";
 /** `installed`: what this machine has or its distribution offers; the others are for the matrix of versions. */
 export type ServerRelease = "installed" | "nats-2.10" | "nats-newest" | "valkey";
-
-/** A server's program. */
-export interface ServerBinary {
-  readonly path: string;
-  /** What it must be started with. */
-  readonly env: Readonly<Record<string, string>>;
-}
 
 const REDIS_LIBRARIES = [
   "libatomic1",
@@ -51,10 +43,6 @@ const RELEASES: Readonly<Record<Exclude<ServerRelease, "installed">, DebianPacka
   },
 };
 
-/** Folders that are not on everybody's PATH. */
-const FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
-const CACHE = fileURLToPath(new URL("../../../node_modules/.cache/tidemark-servers", import.meta.url));
-
 /**
  * Finds a server: named by an environment variable, else on this machine, else unpacked from the distribution's packages
  * into a folder that git ignores, without root. Found once, it is remembered.
@@ -73,12 +61,8 @@ const FOUND = new Map<string, Promise<ServerBinary>>();
 async function find(kind: ServerKind, release: ServerRelease): Promise<ServerBinary> {
   const { env, names, packages, get } = KINDS[kind];
   if (release === "installed") {
-    const named = process.env[env];
-    if (named !== undefined && named !== "") return { path: named, env: {} };
-    const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...FOLDERS];
-    for (const name of names)
-      for (const folder of folders)
-        if (executable(join(folder, name))) return { path: join(folder, name), env: {} };
+    const path = findProgram(env, names);
+    if (path !== undefined) return { path, env: {} };
   }
   const wanted = release === "installed" ? { packages } : RELEASES[release];
   const folder = await unpackDebian(CACHE, wanted);
@@ -96,21 +80,4 @@ async function find(kind: ServerKind, release: ServerRelease): Promise<ServerBin
   throw new ServerUnavailableError(
     `No ${release === "installed" ? kind : release} server can be had here: ${get}`,
   );
-}
-
-function librariesIn(folder: string): string[] {
-  const lib = join(folder, "usr", "lib");
-  if (!existsSync(lib)) return [];
-  return readdirSync(lib, { withFileTypes: true }).flatMap((entry) =>
-    entry.isDirectory() && entry.name.includes("-linux-") ? [join(lib, entry.name)] : [],
-  );
-}
-
-function executable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

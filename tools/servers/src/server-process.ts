@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ServerBinary } from "./find-server.ts";
+import type { ServerBinary } from "./program-files.ts";
 import { guardServer } from "./server-guard.ts";
 
 /** How a server is started, again and again. */
