@@ -2,6 +2,7 @@ import type { FuzzTarget } from "./target.ts";
 import { CLI } from "./targets/cli.ts";
 import { CORE } from "./targets/core.ts";
 import { KV } from "./targets/kv.ts";
+import { LIVE_HTTP } from "./targets/live-http.ts";
 import { REGION_FILES } from "./targets/region.ts";
 import { REPLICATION } from "./targets/replication.ts";
 import { SESSION } from "./targets/session.ts";
@@ -19,6 +20,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...SESSION,
   ...SIGNALS,
   ...KV,
+  ...LIVE_HTTP,
   ...REGION_FILES,
   ...TRANSPORTS,
   ...CLI,
