@@ -27,14 +27,12 @@ function world(options: Options = {}): {
 }
 
 /** Opens a stream behind a cursor; a virtual moment makes it answer. */
-async function open(
+function open(
   { ask, timers }: ReturnType<typeof world>,
   path: string,
   init?: RequestInit,
 ): Promise<Response> {
-  const answer = ask(path, init);
-  await timers.advance(100);
-  return answer;
+  return timers.until(ask(path, init));
 }
 
 /** The next items of a stream, read until there are so many, or to its end. */

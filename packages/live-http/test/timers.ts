@@ -39,6 +39,17 @@ export class Timers {
     }
     this.#nowMs = until;
   }
+
+  /** Moves on bit by bit until a promise settles: what keys of the platform take is no time of ours. */
+  async until<Value>(promise: Promise<Value>): Promise<Value> {
+    let settled = false;
+    const done = (): void => {
+      settled = true;
+    };
+    promise.then(done, done);
+    while (!settled) await this.advance(1);
+    return promise;
+  }
 }
 
 /** Everything that needs no time. Streams and keys of the platform take turns of the event loop. */
