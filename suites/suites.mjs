@@ -31,6 +31,12 @@ export const SUITES = [
     checks: "`MemoryStore` of `express-session` 1.19.0, `connect-redis` 9.0.0",
     use: { "express-session": "node_modules/express-session/index.js" },
   },
+  {
+    name: "durable-streams",
+    folder: "durable-streams",
+    package: "live-http",
+    checks: "`@durable-streams/server-conformance-tests` 0.3.6",
+  },
   { name: "kv", folder: "kv", package: "kv", checks: "`@tidemark/kv-conformance`", ours: true },
   {
     name: "kv-lmdb",

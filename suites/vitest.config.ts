@@ -23,7 +23,7 @@ export default defineConfig({
         include: [`${folder}/*.suite.mjs`],
         testTimeout: 60_000,
         hookTimeout: 60_000,
-        server: { deps: { inline: [/langgraph-checkpoint-validation/] } },
+        server: { deps: { inline: [/langgraph-checkpoint-validation/, /server-conformance-tests/] } },
       },
     })),
   },

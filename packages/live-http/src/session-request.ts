@@ -1,4 +1,5 @@
 import { LIVE_SESSION_BYTES_MAX } from "@tidemark/live";
+import { readBody } from "./read-body.ts";
 import { SessionRefusal } from "./session-refusal.ts";
 import type { LiveAction } from "./session-options.ts";
 
@@ -78,7 +79,9 @@ export async function readTurn(request: Request, bytesMax: number): Promise<stri
   const invalid = new SessionRefusal("BODY_INVALID", "The body is to be a JSON object with the turn to stop");
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await readBody(request, bytesMax)));
+    value = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true }).decode(await readBody(request, bytesMax, bodyTooLarge)),
+    );
   } catch (error) {
     throw error instanceof SessionRefusal ? error : invalid;
   }
@@ -87,22 +90,6 @@ export async function readTurn(request: Request, bytesMax: number): Promise<stri
   return turn;
 }
 
-/** Reads no more than it may, whatever the headers say. */
-async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  if (request.body === null) return new Uint8Array();
-  for await (const chunk of request.body) {
-    length += chunk.length;
-    if (length > bytesMax)
-      throw new SessionRefusal("BODY_TOO_LARGE", `Cannot read the body: the limit is ${bytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+function bodyTooLarge(bytesMax: number): SessionRefusal {
+  return new SessionRefusal("BODY_TOO_LARGE", `Cannot read the body: the limit is ${bytesMax} bytes`);
 }
