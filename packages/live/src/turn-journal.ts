@@ -11,6 +11,8 @@ export type TurnJournal = Pick<StreamJournal, "append" | "read" | "changes">;
 export const TURN_NAMESPACE = "tidemark.live.turns";
 /** How long a journal that failed is left alone. */
 const RETRY_MS = 1_000;
+/** Entries that are known of a session; a journal gives no more than half of them. */
+const KNOWN_MAX = 2_000;
 
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
@@ -25,10 +27,8 @@ export interface TurnCancelsOptions {
 /** Hears of turns that are cancelled through a journal, for the sessions that have a producer here. */
 export class TurnCancels {
   readonly #options: TurnCancelsOptions;
-  readonly #listeners: Map<
-    string,
-    { readonly known: Set<string>; readonly cancelled: (turn: string) => void }
-  > = new Map();
+  readonly #listeners: Map<string, { known: Set<string>; readonly cancelled: (turn: string) => void }> =
+    new Map();
   #stop: AbortController | undefined;
   #cancelRetry: (() => void) | undefined;
 
@@ -47,9 +47,7 @@ export class TurnCancels {
   listen(session: string, cancelled: (turn: string) => void): void {
     if (this.#listeners.has(session)) return;
     this.#run();
-    const known = new Set<string>();
-    this.#listeners.set(session, { known, cancelled });
-    for (const { effectId } of this.#read(session, () => false)) known.add(effectId);
+    this.#listeners.set(session, { known: this.#known(session), cancelled });
   }
 
   ignore(session: string): void {
@@ -103,6 +101,11 @@ export class TurnCancels {
       const turn = turnOf(bytes);
       if (turn !== undefined) listener.cancelled(turn);
     }
+    if (listener.known.size > KNOWN_MAX) listener.known = this.#known(session);
+  }
+
+  #known(session: string): Set<string> {
+    return new Set(this.#read(session, () => false).map(({ effectId }) => effectId));
   }
 
   #read(session: string, known: (effectId: string) => boolean): readonly StreamJournalEntry[] {
