@@ -20,6 +20,7 @@ const ISOMORPHIC = [
   "session-bridge",
   "region",
   "live-http",
+  "ai-sdk",
 ];
 
 async function bundle(entry: string): Promise<readonly string[]> {

@@ -16,7 +16,7 @@ export { AppendQueue, type AppendQueueOptions, type LiveDraft, type LivePlace } 
 export { PushedSubscription, type PushedSubscriptionOptions } from "./pushed-subscription.ts";
 export * from "./open-live.ts";
 export * from "./replay-store.ts";
-export type { StreamClock } from "./stream-log-clock.ts";
+export { platformClock, type StreamClock } from "./stream-log-clock.ts";
 export * from "./stream-log-errors.ts";
 export type { StreamState } from "./stream-log-fold.ts";
 export type { StreamJournal, StreamJournalEntry } from "./stream-log-journal.ts";
