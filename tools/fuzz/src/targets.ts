@@ -1,6 +1,7 @@
 import type { FuzzTarget } from "./target.ts";
 import { CLI } from "./targets/cli.ts";
 import { CORE } from "./targets/core.ts";
+import { DURABLE_STREAMS } from "./targets/durable-streams.ts";
 import { KV } from "./targets/kv.ts";
 import { LIVE_HTTP } from "./targets/live-http.ts";
 import { REGION_FILES } from "./targets/region.ts";
@@ -21,6 +22,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...SIGNALS,
   ...KV,
   ...LIVE_HTTP,
+  ...DURABLE_STREAMS,
   ...REGION_FILES,
   ...TRANSPORTS,
   ...CLI,
