@@ -1,13 +1,13 @@
 // `npm run conformance [-- NAME ...] [--others] [--write]`: installs other people's suites on first use, runs all (or
-// those named, or only those of others) over the packages from source, and prints a table. `--write` puts the table of
-// all into the READMEs that carry it.
+// those named, or only those of others) over the packages from source, and prints a table. `--write` puts what ran into
+// the READMEs that carry the table; rows of what did not run stay as they are.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SUITES } from "./suites.mjs";
-import { documentsOf, rowsOf, tableOf, withTable } from "./table.mjs";
+import { documentsOf, rowsIn, rowsOf, rowsWith, tableOf, withTable } from "./table.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const root = join(here, "..");
@@ -19,10 +19,11 @@ const wanted = named.length === 0 && process.argv.includes("--others") ? others 
 install();
 const { rows, ok } = run();
 console.log(tableOf(rows));
-if (write && ok && wanted.length === 0) {
+if (write && ok) {
   for (const { path, folder } of documentsOf(root)) {
-    const kept = rows.filter((row) => folder === undefined || row.package === folder);
-    writeFileSync(path, withTable(readFileSync(path, "utf8"), kept));
+    const document = readFileSync(path, "utf8");
+    const ran = rows.filter((row) => folder === undefined || row.package === folder);
+    writeFileSync(path, withTable(document, rowsWith(rowsIn(document), ran)));
   }
 }
 process.exitCode = ok ? 0 : 1;

@@ -56,6 +56,28 @@ export function tableIn(document) {
   return from === -1 || to === -1 ? undefined : document.slice(from + BEGIN.length, to).trim();
 }
 
+/** The rows of the table of a document; none without markers. */
+export function rowsIn(document) {
+  const lines = (tableIn(document) ?? "").split("\n").slice(2);
+  return lines.map((line) => {
+    const [name, checks, backend, ...counts] = line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+    const [passed, failed, skipped] = counts.map(Number);
+    return { package: name.replaceAll("`", ""), checks, backend, passed, failed, skipped };
+  });
+}
+
+/** Rows as they were, but for those of suites that ran anew; in the order of the suites. */
+export function rowsWith(before, ran) {
+  const isOf = (suite) => (row) => row.package === suite.package && row.checks === suite.checks;
+  return SUITES.flatMap((suite) => {
+    const anew = ran.filter(isOf(suite));
+    return anew.length > 0 ? anew : before.filter(isOf(suite));
+  });
+}
+
 /** The document with that table between its markers; unchanged without markers. */
 export function withTable(document, rows) {
   if (tableIn(document) === undefined) return document;

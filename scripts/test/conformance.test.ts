@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { SUITES } from "../../suites/suites.mjs";
-import { documentsOf, rowsOf, tableIn, tableOf, withTable } from "../../suites/table.mjs";
+import { documentsOf, rowsIn, rowsOf, rowsWith, tableIn, tableOf, withTable } from "../../suites/table.mjs";
 import { root } from "../lib/root.mjs";
 
 /** A result of every file of every suite, as a run of all has it. */
@@ -51,6 +51,17 @@ test("withTable() puts a table between the markers and leaves the rest", () => {
   expect(tableIn(after)).toBe(tableOf(rowsOf(results)));
   expect(withTable(after, rowsOf(results))).toBe(after);
   expect(withTable("no markers", rowsOf(results))).toBe("no markers");
+});
+
+test("rowsWith() puts what ran anew where it belongs, and keeps the rest", () => {
+  const all = rowsOf(results);
+  const [ran, others] = [0, 1].map((want) => all.filter((row) => Number(row.package !== "kv-lmdb") === want));
+  const before = rowsIn(withTable(readFileSync(join(root, "README.md"), "utf8"), all));
+  const anew = ran!.map((row) => ({ ...row, passed: 2 }));
+  expect(tableOf(rowsWith(before, anew))).toBe(
+    tableOf(all.map((row) => (others!.includes(row) ? row : { ...row, passed: 2 }))),
+  );
+  expect(rowsWith([], anew)).toEqual(anew);
 });
 
 function cellsOf(table: string): string[][] {
