@@ -16,6 +16,7 @@ export * from "./lease-limits.ts";
 export * from "./lease.ts";
 export * from "./limits.ts";
 export * from "./records.ts";
+export { scanAll } from "./scan-all.ts";
 export * from "./session-context.ts";
 export * from "./session-gate.ts";
 export * from "./session-lease.ts";

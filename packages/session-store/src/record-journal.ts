@@ -29,6 +29,13 @@ export interface RecordJournalOptions {
   readonly hasher?: Hasher;
   /** Fills an array with random bytes. @defaultValue `crypto.getRandomValues` */
   readonly random?: (bytes: Uint8Array) => unknown;
+  /**
+   * What becomes of a message when some that its writer wrote before it are missing: `refuse` applies nothing over the
+   * hole; `pass` applies it, for records of which each says all there is to know, whatever was written before.
+   *
+   * @defaultValue "refuse"
+   */
+  readonly holes?: "refuse" | "pass";
 }
 
 interface JournaledRecords {
@@ -152,7 +159,7 @@ export class RecordJournal {
       const marks = decodeMarks(storedMarks);
       const mark = marks.get(writer) ?? 0;
       if (number <= mark) return true;
-      if (number > mark + 1) return false;
+      if (number > mark + 1 && this.#options.holes !== "pass") return false;
       const puts: KvItem[] = [{ key: MARKS, value: encodeMarks(marks.set(writer, number)) }];
       const deletes: KvKey[] = [];
       changes.forEach(({ key, value, mode }, index) => {

@@ -135,6 +135,24 @@ test("RUN-12 a hole in what a region wrote is an error, and nothing is applied o
   expect(await records(west, ["a", "b", "c", "d", "e"])).toEqual({});
 });
 
+test("RUN-12 a journal that passes over holes applies what came, and nothing that is earlier than what is there", async () => {
+  const network = new JournalNetwork(["us-east", "eu-west"], { window: 3, entryBytesMax: 1_000 });
+  const west = openMemoryKv();
+  const open = (name: string, kv: Kv): RecordJournal =>
+    new RecordJournal({ journal: network.journal(name), kv, namespace: "records", holes: "pass" });
+  const [writer, reader] = [open("us-east", openMemoryKv()), open("eu-west", west)];
+  for (const name of ["a", "b", "c", "d", "b"])
+    await writer.write("s", PARTITION, [{ key: key(name), value: text.encode(name), mode: "replace" }]);
+  network.deliverAll();
+  await reader.sync("s");
+  expect(await records(west, ["a", "b", "c", "d"])).toEqual({ b: "b", c: "c", d: "d" });
+  await reader.write("s", PARTITION, [{ key: key("b"), mode: "replace" }]);
+  network.deliverAll();
+  // It has forgotten what it read, and reads it again.
+  await open("eu-west", west).sync("s");
+  expect(await records(west, ["a", "b", "c", "d"])).toEqual({ c: "c", d: "d" });
+});
+
 test("RUN-12 a region that follows has at hand what was written elsewhere, and says what it could not apply", async () => {
   const network = new JournalNetwork(["us-east", "eu-west"], { entryBytesMax: 1_000 });
   const west = openMemoryKv();
