@@ -6,8 +6,8 @@ import { withoutComments } from "./picture.mjs";
 import { root } from "./root.mjs";
 
 const ITEM =
-  /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:[BC]-\d+[a-z]?)|(?:scenario \d+))\*\* (?:[*_](planned)[*_] )?(.*)$/;
-const NUMBER = /\b(?:B|C|CORE|WAL|TRN|REP|SIG|SES|BRG|RGN|CLI|APP|SIM|RUN|LIV)-\d+[a-z]?\b/g;
+  /^- \*\*((?:[A-Z]{3,4}-\d+[a-z]?)|(?:[ABC]-\d+[a-z]?)|(?:scenario \d+))\*\* (?:[*_](planned)[*_] )?(.*)$/;
+const NUMBER = /\b(?:A|B|C|CORE|WAL|TRN|REP|SIG|SES|BRG|RGN|CLI|APP|SIM|RUN|LIV|ZON)-\d+[a-z]?\b/g;
 const SCENARIOS = /\bscenarios? (\d+(?:(?:, | and )\d+)*)/gi;
 
 /**

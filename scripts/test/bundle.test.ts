@@ -17,6 +17,7 @@ const ISOMORPHIC = [
   "kv",
   "live",
   "session-store",
+  "zones",
   "session-bridge",
   "region",
   "live-http",

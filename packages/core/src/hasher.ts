@@ -54,6 +54,7 @@ export const HASH_CONTEXTS: {
   readonly langgraphPart: "tidemark 2026 langgraph-part v1";
   readonly langgraphDirectory: "tidemark 2026 langgraph-directory v1";
   readonly expressSessionShard: "tidemark 2026 express-session-shard v1";
+  readonly zoneContent: "tidemark 2026 zone-content v1";
 } = {
   walBatchV1: "tidemark 2026 wal-batch v1",
   walBatchV2: "tidemark 2026 wal-batch v2",
@@ -93,6 +94,7 @@ export const HASH_CONTEXTS: {
   langgraphPart: "tidemark 2026 langgraph-part v1",
   langgraphDirectory: "tidemark 2026 langgraph-directory v1",
   expressSessionShard: "tidemark 2026 express-session-shard v1",
+  zoneContent: "tidemark 2026 zone-content v1",
 };
 
 const ascii = new TextEncoder();

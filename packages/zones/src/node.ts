@@ -1,0 +1,1 @@
+export { nodeZoneFiles } from "./node/node-zone-files.ts";
