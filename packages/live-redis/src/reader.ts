@@ -10,9 +10,12 @@ import {
   type EntryId,
   type Supervisor,
 } from "@tidemark/redis-connection";
-import type { Follower } from "./follower.ts";
+import type { LiveFollower } from "@tidemark/live";
 import { sessionKeys } from "./keys.ts";
 import { eventOf } from "./replies.ts";
+
+/** The subscriptions to one session, up to an entry of its stream. */
+export type Follower = LiveFollower<EntryId>;
 
 /** Entries of one session that one read may bring. */
 const COUNT_MAX = 256;
@@ -152,7 +155,7 @@ export class Reader {
       await this.#untilChanged();
       return;
     }
-    const streams = await this.#wait([...places].map(([key, { place }]) => [key, place!.id]));
+    const streams = await this.#wait([...places].map(([key, { place }]) => [key, place!.at]));
     for (const [key, entries] of streams) {
       const follower = places.get(key);
       if (follower !== undefined) this.#feed(follower, entries);
@@ -182,7 +185,7 @@ export class Reader {
     const { place } = follower;
     if (place === undefined) return;
     const key = this.#keyOf(follower);
-    const args = ["XREAD", "COUNT", `${this.#count}`, "STREAMS", key, formatEntryId(place.id)];
+    const args = ["XREAD", "COUNT", `${this.#count}`, "STREAMS", key, formatEntryId(place.at)];
     const entries = decodeRead(await this.#options.supervisor.call(args, 4)).get(key) ?? [];
     // As many as asked for: there may be more.
     if (entries.length >= this.#count) this.#rung.add(follower.session);
@@ -215,13 +218,11 @@ export class Reader {
     const end = entries.at(-1);
     const { place } = follower;
     // A session that was followed anew meanwhile may be further on, or in another life.
-    if (end === undefined || place === undefined || compareEntryIds(end.id, place.id) <= 0) return;
+    if (end === undefined || place === undefined || compareEntryIds(end.id, place.at) <= 0) return;
     for (const { fields } of entries) this.#largest = Math.max(this.#largest, fields.get("p")?.length ?? 0);
-    const news = entries.filter(({ id }) => compareEntryIds(id, place.id) > 0);
-    follower.take(
-      news.map((entry) => eventOf(follower.session, entry)),
-      end.id,
-    );
+    const news = entries.filter(({ id }) => compareEntryIds(id, place.at) > 0);
+    const events = news.map((entry) => eventOf(follower.session, entry));
+    follower.take(events, { incarnation: events.at(-1)!.cursor.incarnation, at: end.id });
   }
 
   get #count(): number {

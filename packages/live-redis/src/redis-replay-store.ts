@@ -2,9 +2,9 @@ import {
   AppendQueue,
   LiveCursor,
   LiveError,
+  LiveFollower,
   type LiveEvent,
   type LiveGap,
-  type LiveGapReason,
   type LivePayload,
   type LivePositionOptions,
   type LiveReplay,
@@ -12,15 +12,14 @@ import {
   type LiveSubscribeOptions,
   type LiveSubscription,
   PushedSubscription,
+  replayGap,
 } from "@tidemark/live";
 import { Caller, connectorFor, lacksRight, monotonicMs, Supervisor } from "@tidemark/redis-connection";
 import { Buffers, newIncarnation } from "./buffers.ts";
 import { liveErrorOf, RedisLiveError } from "./errors.ts";
-import { Follower } from "./follower.ts";
 import { wakeKey } from "./keys.ts";
 import { limitsOf, type RedisLiveLimits, type RedisReplayStoreOptions } from "./options.ts";
-import { Reader } from "./reader.ts";
-import type { BufferState } from "./replies.ts";
+import { type Follower, Reader } from "./reader.ts";
 import { loadScripts } from "./scripts.ts";
 
 /**
@@ -161,7 +160,7 @@ class RedisReplayStore implements LiveReplayStore {
     }
     const { incarnation, birth, events, position } = found;
     subscription.begin(incarnation, cursor.position, events);
-    follower.begin({ incarnation, id: { major: birth, minor: position } });
+    follower.begin({ incarnation, at: { major: birth, minor: position } });
     this.#reader.kick(cursor.session);
     return { kind: "subscribed", events: subscription };
   }
@@ -200,8 +199,8 @@ class RedisReplayStore implements LiveReplayStore {
     const events: LiveEvent[] = [];
     for (let { position } = cursor; ; position = events.at(-1)!.cursor.position) {
       const state = (await this.#buffers.read(cursor.session, "replay", cursor.incarnation, position))!;
-      const reason = gapReason(state, cursor.incarnation, position);
-      if (reason !== undefined) return { gap: gapOf(cursor, state, reason) };
+      const gap = replayGap(position === cursor.position ? cursor : withPosition(cursor, position), state);
+      if (gap !== undefined) return { gap: { ...gap, requested: cursor } };
       events.push(...state.events);
       if (state.more) continue;
       const { incarnation, birth } = state;
@@ -216,7 +215,7 @@ class RedisReplayStore implements LiveReplayStore {
     if (this.#reader.size >= followedMax) {
       throw new LiveError("STORE_UNAVAILABLE", `Cannot follow more than ${followedMax} sessions at once`);
     }
-    const follower = new Follower(session);
+    const follower: Follower = new LiveFollower(session);
     this.#reader.set(follower);
     return follower;
   }
@@ -252,21 +251,8 @@ interface GapAnswer {
   readonly gap: LiveGap;
 }
 
-function gapReason(
-  { incarnation, tail, first }: BufferState,
-  asked: string,
-  position: number,
-): LiveGapReason | undefined {
-  if (asked !== incarnation || position > tail) return "unavailable";
-  return position + 1 < first ? "trimmed" : undefined;
-}
-
-function gapOf(requested: LiveCursor, state: BufferState, reason: LiveGapReason): LiveGap {
-  const { session } = requested;
-  const { incarnation, tail, committed, revision: latestRevision = requested.revision } = state;
-  const found = { session, revision: latestRevision, position: tail, incarnation };
-  const latest = LiveCursor.of(committed === undefined ? found : { ...found, committed });
-  return { session, requested, latest, latestRevision, reason };
+function withPosition({ session, revision, incarnation }: LiveCursor, position: number): LiveCursor {
+  return LiveCursor.of({ session, revision, incarnation, position });
 }
 
 function closed(): LiveError {

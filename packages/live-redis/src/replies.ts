@@ -1,19 +1,17 @@
-import { decodeLivePayload, LiveCursor, LiveError, type LiveEvent } from "@tidemark/live";
+import {
+  decodeLivePayload,
+  type LiveBufferPlace,
+  LiveCursor,
+  LiveError,
+  type LiveEvent,
+} from "@tidemark/live";
 import { decodeRange, textOfReply, type Entry } from "@tidemark/redis-connection";
 
 /** What a server knows of the buffer of a session. */
-export interface BufferState {
-  readonly incarnation: string;
+export interface BufferState extends LiveBufferPlace {
   /** The first part of the ids of its events. */
   readonly birth: number;
-  /** The number of its last event. */
-  readonly tail: number;
-  /** The first event that can be replayed. */
-  readonly first: number;
   readonly clock: number;
-  /** Of the last event; none before the first. */
-  readonly revision: number | undefined;
-  readonly committed: string | undefined;
   readonly events: readonly LiveEvent[];
   /** Whether there are more behind these. */
   readonly more: boolean;

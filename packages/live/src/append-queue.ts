@@ -27,12 +27,16 @@ export interface LivePlace {
 export interface AppendQueueOptions {
   /** Appends drafts of one session, in order, and says where the first of them is; the others follow it. */
   readonly send: (session: string, drafts: readonly LiveDraft[]) => Promise<LivePlace>;
-  /** Of one payload. @defaultValue 1 MiB */
+  /** Of one payload, as UTF-8. */
   readonly eventBytesMax: number;
+  /** Characters that go out at once, at most, if it is more than one event. @defaultValue 1 MiB */
+  readonly batchCharsMax?: number;
 }
 
 /** Drafts that go out at once, at most. */
 const BATCH_EVENTS_MAX = 128;
+/** What an event needs beside its texts. */
+const EVENT_CHARS = 32;
 const BATCH_CHARS_MAX = 1024 * 1024;
 /** Characters of all drafts that wait or are under way, above which more are refused. */
 const PENDING_CHARS_MAX = 32 * 1024 * 1024;
@@ -121,8 +125,9 @@ export class AppendQueue {
   #nextBatch(waiting: Pending[]): Pending[] {
     let [count, chars] = [0, 0];
     while (count < Math.min(waiting.length, BATCH_EVENTS_MAX)) {
-      chars += (waiting[count] as Pending).draft.text.length;
-      if (count > 0 && chars > BATCH_CHARS_MAX) break;
+      const { text, committed = "" } = (waiting[count] as Pending).draft;
+      chars += text.length + committed.length + EVENT_CHARS;
+      if (count > 0 && chars > (this.#options.batchCharsMax ?? BATCH_CHARS_MAX)) break;
       count += 1;
     }
     return waiting.splice(0, count);

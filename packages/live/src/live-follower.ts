@@ -1,27 +1,28 @@
-import type { LiveEvent, PushedSubscription } from "@tidemark/live";
-import type { EntryId } from "@tidemark/redis-connection";
+import type { LiveEvent } from "./live-event.ts";
+import type { PushedSubscription } from "./pushed-subscription.ts";
 
-/** A place in one life of the buffer of a session, up to which events were handed on. */
-export interface FollowedPlace {
+/** A place in one life of a buffer, as its medium counts. */
+export interface LiveFollowerPlace<At> {
   readonly incarnation: string;
-  readonly id: EntryId;
+  readonly at: At;
 }
 
-/** The subscriptions of one handle to one session, which share what is read for them. */
-export class Follower {
+/** The subscriptions of one handle to one session, which share what is read for them, for who writes a store. */
+export class LiveFollower<At> {
   readonly session: string;
   readonly #subscriptions: Set<PushedSubscription> = new Set();
-  #place: FollowedPlace | undefined;
+  #place: LiveFollowerPlace<At> | undefined;
 
   constructor(session: string) {
     this.session = session;
   }
 
-  /** Where to read on; `undefined` until the first subscription has begun. */
-  get place(): FollowedPlace | undefined {
+  /** Up to where events were handed on; `undefined` until the first subscription has begun, and when the buffer was lost. */
+  get place(): LiveFollowerPlace<At> | undefined {
     return this.#place;
   }
 
+  /** Whether nobody is subscribed. */
   get empty(): boolean {
     return this.#subscriptions.size === 0;
   }
@@ -35,17 +36,18 @@ export class Follower {
   }
 
   /** A subscription has begun at a place; those of another life of the buffer are over. */
-  begin(place: FollowedPlace): void {
+  begin(place: LiveFollowerPlace<At>): void {
     if (this.#place !== undefined && this.#place.incarnation !== place.incarnation)
       this.lose(place.incarnation);
     this.#place ??= place;
   }
 
-  /** Hands on what was read behind the place. */
-  take(events: readonly LiveEvent[], id: EntryId): void {
+  /** Hands on what was read up to a place. */
+  take(events: readonly LiveEvent[], place: LiveFollowerPlace<At>): void {
+    if (this.#place !== undefined && this.#place.incarnation !== place.incarnation)
+      this.lose(place.incarnation);
     for (const event of events) for (const subscription of this.#subscriptions) subscription.push(event);
-    const incarnation = events.at(-1)?.cursor.incarnation;
-    if (incarnation !== undefined) this.#place = { incarnation, id };
+    this.#place = place;
   }
 
   /** Ends every subscription with `CLOSED`, but for those that have begun in the life of the buffer that is now. */
