@@ -67,4 +67,11 @@ export const SUITES = [
     checks: "`@tidemark/live-conformance`",
     ours: true,
   },
+  {
+    name: "live-nats",
+    folder: "live-nats",
+    package: "live-nats",
+    checks: "`@tidemark/live-conformance`",
+    ours: true,
+  },
 ];

@@ -1,0 +1,1 @@
+import "../../packages/live-nats/test/conformance.test.ts";
