@@ -1,7 +1,5 @@
-import type { StreamClock } from "./stream-log-clock.ts";
 import { StreamLogError } from "./stream-log-errors.ts";
-import type { StreamJournal } from "./stream-log-journal.ts";
-import { StreamTail } from "./stream-log-tail.ts";
+import { StreamTail, type StreamTailOptions } from "./stream-log-tail.ts";
 
 /** A stream that is followed, until it is let go. */
 export interface FollowedStream extends Disposable {
@@ -15,16 +13,14 @@ interface Shared {
 
 /** The streams that are followed in this process, over one subscription to the journal. */
 export class StreamHub {
-  readonly #journal: StreamJournal;
-  readonly #clock: StreamClock;
+  readonly #options: StreamTailOptions;
   readonly #followedMax: number;
   readonly #sessions: Map<string, Map<string, Shared>> = new Map();
   #count: number = 0;
   #watch: AbortController | undefined;
 
-  constructor(journal: StreamJournal, clock: StreamClock, followedMax: number) {
-    this.#journal = journal;
-    this.#clock = clock;
+  constructor(options: StreamTailOptions, followedMax: number) {
+    this.#options = options;
     this.#followedMax = followedMax;
   }
 
@@ -60,7 +56,7 @@ export class StreamHub {
         { stream, limit: this.#followedMax },
       );
     const shared: Shared = {
-      tail: new StreamTail(this.#journal, this.#clock, session, stream),
+      tail: new StreamTail(this.#options, session, stream),
       followers: 0,
     };
     if (streams === undefined) this.#sessions.set(session, (streams = new Map()));
@@ -92,7 +88,7 @@ export class StreamHub {
   async #run(watch: AbortController): Promise<void> {
     let failure: StreamLogError;
     try {
-      for await (const session of this.#journal.changes(watch.signal)) {
+      for await (const session of this.#options.journal.changes(watch.signal)) {
         for (const { tail } of this.#sessions.get(session)?.values() ?? []) tail.sync();
       }
       if (watch.signal.aborted) return;

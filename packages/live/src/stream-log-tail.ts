@@ -5,8 +5,13 @@ import { StreamFold, type StreamState } from "./stream-log-fold.ts";
 import type { StreamJournal } from "./stream-log-journal.ts";
 import { pieceNamespace, REGISTER, renewalNamespace } from "./stream-log-places.ts";
 
-/** How far the clocks of two regions may be apart before a live producer looks dead to one who just came. */
-const SKEW_MS_MAX = 5_000;
+/** What streams are read from. */
+export interface StreamTailOptions {
+  readonly journal: StreamJournal;
+  readonly clock: StreamClock;
+  /** How far the clocks of two regions may be apart before a live producer looks dead to one who just came. */
+  readonly skewMsMax: number;
+}
 
 /**
  * One stream as it arrives here, shared by all who follow it in this process: they hold a place in its text each, and
@@ -16,8 +21,7 @@ export class StreamTail {
   readonly session: string;
   readonly stream: string;
   readonly fold: StreamFold = new StreamFold();
-  readonly #journal: StreamJournal;
-  readonly #clock: StreamClock;
+  readonly #options: StreamTailOptions;
   readonly #wake: Set<() => void> = new Set();
   readonly #registered: Set<string> = new Set();
   /** Of the namespace of pieces that is being read. */
@@ -30,9 +34,8 @@ export class StreamTail {
   #synced: boolean = false;
   #failure: StreamLogError | undefined;
 
-  constructor(journal: StreamJournal, clock: StreamClock, session: string, stream: string) {
-    this.#journal = journal;
-    this.#clock = clock;
+  constructor(options: StreamTailOptions, session: string, stream: string) {
+    this.#options = options;
     this.session = session;
     this.stream = stream;
   }
@@ -72,7 +75,7 @@ export class StreamTail {
   /** See {@link StreamFold.state}. @throws what the journal failed with. */
   get state(): StreamState {
     if (this.#failure !== undefined) throw this.#failure;
-    return this.fold.state(this.#clock.monotonicMs() <= this.deadlineMs);
+    return this.fold.state(this.#options.clock.monotonicMs() <= this.deadlineMs);
   }
 
   #read(): boolean {
@@ -84,7 +87,7 @@ export class StreamTail {
 
   #readRegister(): boolean {
     let news = false;
-    const entries = this.#journal.read(this.session, REGISTER, (id) => this.#registered.has(id));
+    const entries = this.#options.journal.read(this.session, REGISTER, (id) => this.#registered.has(id));
     for (const { bytes, stamp, effectId } of entries) {
       remember(this.#registered, effectId);
       const entry = readStreamEntry(bytes);
@@ -108,7 +111,7 @@ export class StreamTail {
     for (;;) {
       const before = this.fold.pieceCount;
       const namespace = pieceNamespace(this.stream, this.#writer, before);
-      const entries = this.#journal.read(this.session, namespace, (id) => this.#seen.has(id));
+      const entries = this.#options.journal.read(this.session, namespace, (id) => this.#seen.has(id));
       for (const { bytes, stamp, effectId } of entries) {
         remember(this.#seen, effectId);
         const entry = readStreamEntry(bytes);
@@ -127,7 +130,7 @@ export class StreamTail {
   #readRenewals(): boolean {
     if (this.#writer === undefined) return false;
     const namespace = renewalNamespace(this.stream, this.#writer);
-    const entries = this.#journal.read(this.session, namespace, (id) => this.#renewals.has(id));
+    const entries = this.#options.journal.read(this.session, namespace, (id) => this.#renewals.has(id));
     for (const { stamp, effectId } of entries) {
       remember(this.#renewals, effectId);
       this.#heard(stamp.wallMs);
@@ -140,8 +143,10 @@ export class StreamTail {
    * its stamp tells.
    */
   #heard(stampMs: number): void {
-    const now = this.#clock.monotonicMs();
-    const ageMs = this.#synced ? 0 : Math.max(0, this.#clock.wallMs() - stampMs - SKEW_MS_MAX);
+    const now = this.#options.clock.monotonicMs();
+    const ageMs = this.#synced
+      ? 0
+      : Math.max(0, this.#options.clock.wallMs() - stampMs - this.#options.skewMsMax);
     this.#heardMs = Math.max(this.#heardMs, now - ageMs);
   }
 }

@@ -19,6 +19,11 @@ export interface StreamLogsOptions {
   readonly journal: StreamJournal;
   /** A producer that is not heard of for so long is gone. It is heard of three times as often. @defaultValue 15_000 */
   readonly ttlMs?: number;
+  /**
+   * How far the wall clocks of regions may be apart. Who comes long after a producer died has its last stamp alone, and
+   * waits for so long more. @defaultValue 5_000
+   */
+  readonly skewMsMax?: number;
   /** How long text is put together before it is written; text after a pause is written at once. @defaultValue 50 */
   readonly coalesceMs?: number;
   /** UTF-16 units of a piece: one entry of the journal, and what a reader is given at once. @defaultValue 5_000 */
@@ -99,6 +104,7 @@ export function openStreamLogs(options: StreamLogsOptions): StreamLogs {
     lengthMax = LENGTH,
     bufferedLengthMax = 65_536,
     followedMax = 10_000,
+    skewMsMax = 5_000,
     clock = platformClock,
     random = (bytes: Uint8Array) => crypto.getRandomValues(bytes),
   } = options;
@@ -106,12 +112,13 @@ export function openStreamLogs(options: StreamLogsOptions): StreamLogs {
   const room = Math.floor((journal.entryBytesMax - PIECE_HEADER_BYTES) / 3);
   const pieceLengthMax = Math.min(options.pieceLengthMax ?? PIECE_LENGTH, room);
   guardBetween(ttlMs, "ttlMs", 100, 3_600_000);
+  guardBetween(skewMsMax, "skewMsMax", 0, 3_600_000);
   guardBetween(coalesceMs, "coalesceMs", 0, ttlMs / 3);
   guardBetween(pieceLengthMax, "pieceLengthMax", 2, room);
   guardBetween(lengthMax, "lengthMax", 1, STREAM_LENGTH_MAX);
   guardBetween(bufferedLengthMax, "bufferedLengthMax", 2, STREAM_LENGTH_MAX);
   guardBetween(followedMax, "followedMax", 1, Number.MAX_SAFE_INTEGER);
-  const hub = new StreamHub(journal, clock, followedMax);
+  const hub = new StreamHub({ journal, clock, skewMsMax }, followedMax);
 
   const cancelled = (stream: string): StreamLogError =>
     new StreamLogError("STREAM_CANCELLED", `Stream ${stream} was cancelled`, { stream });
