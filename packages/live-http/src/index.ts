@@ -7,6 +7,7 @@ export {
   type LiveAuthorization,
   type LiveHandlerLimits,
   type LiveHandlerOptions,
+  type ServedLive,
 } from "./session-options.ts";
 export type { SessionErrorCode } from "./session-refusal.ts";
 export { formatSseComment, formatSseEvent, type SseEvent } from "./sse-event.ts";

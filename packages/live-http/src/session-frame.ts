@@ -1,5 +1,4 @@
-import type { LiveCursor } from "@tidemark/live";
-import type { LiveItem, LiveObservation } from "./live-shape.ts";
+import type { LiveCursor, LiveItem, LiveObservation } from "@tidemark/live";
 import { formatSseEvent } from "./sse-event.ts";
 
 /** One item of a watch as it goes over the wire. */

@@ -1,5 +1,4 @@
-import type { LiveCursor } from "@tidemark/live";
-import type { LiveItem } from "./live-shape.ts";
+import type { LiveCursor, LiveItem } from "@tidemark/live";
 import { corsHeaders } from "./cors.ts";
 import { OPEN_CURSORS, sealWith } from "./cursor-seal.ts";
 import { seenOf } from "./session-frame.ts";

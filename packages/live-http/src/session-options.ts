@@ -1,4 +1,4 @@
-import type { Live } from "./live-shape.ts";
+import type { LiveSession } from "@tidemark/live";
 import type { CorsOptions } from "./cors.ts";
 import { platformTimer, type SetTimer } from "./platform.ts";
 
@@ -17,9 +17,14 @@ export interface LiveAccess {
  */
 export type LiveAuthorization = boolean | { readonly client: string } | Response;
 
+/** What of the handle of `@tidemark/live` is used: give it as it is, or sessions of your own. */
+export interface ServedLive<View> {
+  session(id: string): Pick<LiveSession<View>, "observe" | "watch" | "cancelTurn">;
+}
+
 /** How sessions are served. */
 export interface LiveHandlerOptions<View = unknown> {
-  readonly live: Pick<Live<View>, "session">;
+  readonly live: ServedLive<View>;
   /**
    * Decides about every request but the question of a browser whether it may ask (`OPTIONS`). Required, unless
    * `development` is set: a cursor is a hint of where its bearer stands and gives no right. One that rejects refuses.

@@ -1,5 +1,4 @@
-import type { LiveCursor } from "@tidemark/live";
-import type { LiveItem } from "./live-shape.ts";
+import type { LiveCursor, LiveItem } from "@tidemark/live";
 import { formatItem, type SessionFrame, type WriteCursor } from "./session-frame.ts";
 import { formatSseComment, formatSseEvent } from "./sse-event.ts";
 import type { SetTimer } from "./platform.ts";

@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from "vitest";
 import { decodeItem, readSseEvents, watchSession, type WatchedItem } from "../src/client.ts";
 import { liveHandler, type LiveHandlerOptions } from "../src/index.ts";
 import { nodeListener } from "../src/node.ts";
-import { FakeLive, type TestView } from "./fake-live.ts";
+import { TestLive, type TestView } from "./test-live.ts";
 
 const say = (text: string) => ({ kind: "turn_activity", turn: "t", activity: text }) as const;
 
@@ -26,7 +26,7 @@ class TestServer implements AsyncDisposable {
     return new TestServer(server);
   }
 
-  static serve(live: FakeLive, options: Partial<LiveHandlerOptions<TestView>> = {}): Promise<TestServer> {
+  static serve(live: TestLive, options: Partial<LiveHandlerOptions<TestView>> = {}): Promise<TestServer> {
     return TestServer.start(liveHandler({ live, authorize: () => true, ...options }));
   }
 
@@ -48,7 +48,7 @@ class TestServer implements AsyncDisposable {
 
 describe("over node:http", () => {
   test("LIV-10 B-43: a watch goes on over a link that is cut and comes back, nothing missing and nothing twice", async () => {
-    const live = new FakeLive();
+    const live = new TestLive();
     await using server = await TestServer.serve(live);
     await using proxy = await openFaultProxy({ target: server.port });
     const texts: unknown[] = [];
@@ -78,7 +78,7 @@ describe("over node:http", () => {
 
   test("B-32 LIV-9: a client that goes away ends its watch and nothing else", async () => {
     const store = openMemoryReplayStore();
-    const live = new FakeLive(store);
+    const live = new TestLive(store);
     const subscribe = vi.spyOn(store, "subscribeAfter");
     await using server = await TestServer.serve(live);
     const events = readSseEvents((await fetch(`${server.url}/events`)).body!);
@@ -94,7 +94,7 @@ describe("over node:http", () => {
   });
 
   test("LIV-6 LIV-10: a client that never reads holds no more than its sockets do, and reads of a gap then", async () => {
-    const live = new FakeLive(openMemoryReplayStore({ eventsMax: 64, bufferedMax: 64 }));
+    const live = new TestLive(openMemoryReplayStore({ eventsMax: 64, bufferedMax: 64 }));
     await using server = await TestServer.serve(live);
     const response = await fetch(`${server.url}/events`);
     const piece = "x".repeat(64 * 1024);

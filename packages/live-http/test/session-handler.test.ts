@@ -2,7 +2,7 @@ import { LiveCursor } from "@tidemark/live";
 import { describe, expect, test, vi } from "vitest";
 import { decodeItem, readSseEvents, type WatchedItem } from "../src/client.ts";
 import { liveHandler, type LiveHandlerOptions } from "../src/index.ts";
-import { FakeLive, type TestView } from "./fake-live.ts";
+import { TestLive, type TestView } from "./test-live.ts";
 import { Timers } from "./timers.ts";
 
 const BASE = "http://localhost/sessions";
@@ -11,11 +11,11 @@ const say = (text: string) => ({ kind: "turn_activity", turn: "t", activity: tex
 type Options = Partial<LiveHandlerOptions<TestView>>;
 
 function world(options: Options = {}): {
-  live: FakeLive;
+  live: TestLive;
   timers: Timers;
   ask: (path: string, init?: RequestInit) => Promise<Response>;
 } {
-  const live = new FakeLive();
+  const live = new TestLive();
   const timers = new Timers();
   const handler = liveHandler<TestView>({
     live,
@@ -163,7 +163,7 @@ describe("liveHandler() shows a session", () => {
 
 describe("liveHandler() lets in whom it is told to", () => {
   test("LIV-10 B-42: it is not made without authorize, unless for development, which it says once", () => {
-    const live = new FakeLive();
+    const live = new TestLive();
     expect(() => liveHandler({ live })).toThrow(TypeError);
     const log = vi.fn();
     liveHandler({ live, development: true, log });

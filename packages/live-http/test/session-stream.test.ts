@@ -2,13 +2,13 @@ import { openMemoryReplayStore } from "@tidemark/live";
 import { describe, expect, test, vi } from "vitest";
 import { decodeItem, readSseEvents } from "../src/client.ts";
 import { liveHandler, type LiveHandlerOptions } from "../src/index.ts";
-import { FakeLive, type TestView } from "./fake-live.ts";
+import { TestLive, type TestView } from "./test-live.ts";
 import { settle, Timers } from "./timers.ts";
 
 const say = (text: string) => ({ kind: "turn_activity", turn: "t", activity: text }) as const;
 
 /** A stream of the session "s", opened. */
-async function stream(options: Partial<LiveHandlerOptions<TestView>> = {}, live = new FakeLive()) {
+async function stream(options: Partial<LiveHandlerOptions<TestView>> = {}, live = new TestLive()) {
   const timers = new Timers();
   const handler = liveHandler<TestView>({
     live,
@@ -40,7 +40,7 @@ describe("a stream of a session", () => {
 
   test("LIV-6 LIV-10: a client that does not read holds little, and is told what it missed when it reads", async () => {
     const store = openMemoryReplayStore({ eventsMax: 64, bufferedMax: 64 });
-    const { live, timers, body } = await stream({}, new FakeLive(store));
+    const { live, timers, body } = await stream({}, new TestLive(store));
     const piece = "x".repeat(1_000);
     live.view = { text: "all of it" };
     const before = process.memoryUsage().arrayBuffers;
@@ -86,7 +86,7 @@ describe("a stream of a session", () => {
   test("B-32: leaving it releases the watch, its timers and its place", async () => {
     const store = openMemoryReplayStore();
     const subscribe = vi.spyOn(store, "subscribeAfter");
-    const { timers, body } = await stream({}, new FakeLive(store));
+    const { timers, body } = await stream({}, new TestLive(store));
     await settle();
     const { signal } = subscribe.mock.calls[0]![1]!;
     expect(signal?.aborted).toBe(false);
@@ -108,7 +108,7 @@ describe("a stream of a session", () => {
 
   test("a stream that fails after it has begun says so with a code, and ends", async () => {
     const onError = vi.fn();
-    const live = new FakeLive();
+    const live = new TestLive();
     const { body, timers } = await stream({ onError }, live);
     const reading = text(body);
     await settle();
@@ -123,7 +123,7 @@ describe("a stream of a session", () => {
   test("the signal of a request ends its stream, where a server has one", async () => {
     const gone = new AbortController();
     const timers = new Timers();
-    const handler = liveHandler({ live: new FakeLive(), authorize: () => true, setTimer: timers.setTimer });
+    const handler = liveHandler({ live: new TestLive(), authorize: () => true, setTimer: timers.setTimer });
     const request = new Request("http://localhost/sessions/s/events", { signal: gone.signal });
     const reading = text((await handler(request)).body!);
     await settle();

@@ -9,7 +9,7 @@ import {
   type WatchState,
 } from "../src/client.ts";
 import { liveHandler } from "../src/index.ts";
-import { FakeLive, type TestView } from "./fake-live.ts";
+import { TestLive, type TestView } from "./test-live.ts";
 import { settle, Timers } from "./timers.ts";
 
 const A = "https://a.example/sessions/s";
@@ -29,7 +29,7 @@ class Network {
   readonly #links = new Map<string, Set<ReadableStreamDefaultController<Uint8Array>>>();
   outcome: Promise<void> | undefined;
 
-  host(name: string, live: FakeLive, options: { finished?: (session: string) => boolean } = {}): this {
+  host(name: string, live: TestLive, options: { finished?: (session: string) => boolean } = {}): this {
     const { setTimer } = this.timers;
     this.#handlers.set(name, liveHandler({ live, authorize: () => true, setTimer, ...options }));
     return this;
@@ -104,7 +104,7 @@ class Network {
 
 describe("watchSession() goes on", () => {
   test("LIV-10 B-43: over a link that breaks and comes back, nothing is missing and nothing comes twice", async () => {
-    const live = new FakeLive();
+    const live = new TestLive();
     const it = new Network().host("a.example", live);
     it.watch();
     await it.timers.advance(100);
@@ -139,7 +139,7 @@ describe("watchSession() goes on", () => {
   });
 
   test("LIV-8 LIV-10: a region that fails is left for the other at once, which says what it cannot go on with", async () => {
-    const [left, right] = [new FakeLive(), new FakeLive()];
+    const [left, right] = [new TestLive(), new TestLive()];
     const it = new Network().host("a.example", left).host("b.example", right);
     it.watch({ url: [A, B] });
     await it.timers.advance(0);
@@ -165,7 +165,7 @@ describe("watchSession() goes on", () => {
   });
 
   test("LIV-10: a link that has gone silent is given up after 25 seconds; a slow reader is no silence", async () => {
-    const live = new FakeLive();
+    const live = new TestLive();
     const it = new Network().host("a.example", live);
     it.faults.set(
       "a.example",
@@ -193,7 +193,7 @@ describe("watchSession() goes on", () => {
   });
 
   test("B-43: 204 ends it, and so does leaving the loop", async () => {
-    const live = new FakeLive();
+    const live = new TestLive();
     const over = new Set<string>();
     const it = new Network().host("a.example", live, { finished: (session) => over.has(session) });
     it.watch();
@@ -214,7 +214,7 @@ describe("watchSession() goes on", () => {
   });
 
   test("LIV-5: events that were dropped while it was away are a gap, and a cursor kept from before goes on", async () => {
-    const live = new FakeLive(openMemoryReplayStore({ eventsMax: 2 }));
+    const live = new TestLive(openMemoryReplayStore({ eventsMax: 2 }));
     const it = new Network().host("a.example", live);
     const kept = (await live.store.currentCursor("s", 0)).toString();
     for (const text of ["a", "b", "c"]) await live.publish("s", say(text));
@@ -232,7 +232,7 @@ describe("watchSession() gives up", () => {
     new Response(JSON.stringify({ code }), { status, headers: { "content-length": "40" } });
 
   test("where it is refused; with several regions only once all refuse", async () => {
-    const it = new Network().host("b.example", new FakeLive());
+    const it = new Network().host("b.example", new TestLive());
     it.faults.set("a.example", refusal(403, "FORBIDDEN"));
     it.watch();
     await settle();
@@ -248,7 +248,7 @@ describe("watchSession() gives up", () => {
   });
 
   test("where what comes is no session, three times in a row, and not where a page of a proxy answers", async () => {
-    const it = new Network().host("a.example", new FakeLive());
+    const it = new Network().host("a.example", new TestLive());
     const spoilt = (): Response =>
       new Response("id: 1\ndata: {}\n\n", { headers: { "content-type": "text/event-stream" } });
     it.faults.set("a.example", spoilt);
@@ -288,7 +288,7 @@ describe("watchSession() gives up", () => {
 
 describe("stopTurn()", () => {
   test("LIV-9: ends a turn in the first region that answers; leaving a watch ends none", async () => {
-    const live = new FakeLive();
+    const live = new TestLive();
     const it = new Network().host("b.example", live);
     it.faults.set("a.example", () => Promise.reject(new TypeError("network error")));
     expect(await stopTurn({ url: [A, B], fetch: it.fetch }, "t1")).toBe(true);
