@@ -111,9 +111,13 @@ function impliedImports(dir: string, short: string, code: string): string {
 function entriesOf(dir: string, short: string): [file: string, specifier: string][] {
   const own = publicPackages().find((one) => one.short === short)!;
   const others = publicPackages().filter((one) => one.name in (own.manifest["dependencies"] ?? {}));
+  const exported = Object.entries(own.manifest["exports"] as Record<string, string | Record<string, string>>);
   return [
-    [join(dir, "src", "index.ts"), own.name],
-    [join(dir, "src", "node.ts"), `${own.name}/node`],
+    ...exported.flatMap(([subpath, target]): [string, string][] =>
+      typeof target === "string"
+        ? []
+        : [[join(dir, target["@tidemark/source"]!), own.name + subpath.slice(1)]],
+    ),
     ...others.map((one): [string, string] => [join(one.dir, "src", "index.ts"), one.name]),
   ];
 }
