@@ -86,7 +86,7 @@ export const LIVE_CHECKS: readonly LiveStoreCheck[] = [
     run: subscription.survivesACut,
   },
   {
-    name: "B-39 a subscription whose buffer was lost is CLOSED",
+    name: "B-39 a subscription whose buffer was lost ends, and says so",
     requires: ["forget"],
     run: subscription.aLossEndsIt,
   },

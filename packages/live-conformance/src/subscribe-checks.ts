@@ -1,4 +1,4 @@
-import type { LiveEvent, LiveReplayStore } from "@tidemark/live";
+import { LiveError, type LiveEvent, type LiveReplayStore } from "@tidemark/live";
 import { expectCode, expectSame, expectThat, rejectionOf, within } from "./assertions.ts";
 import { hookOf, type LiveCheckContext } from "./check.ts";
 import { appendPieces, expectEvents, piece, positionsOf } from "./event-helpers.ts";
@@ -212,5 +212,8 @@ export async function aLossEndsIt(context: LiveCheckContext): Promise<void> {
   waiting.catch(() => undefined);
   const after = await hookOf(fixture, "forget")();
   await appendPieces(after, "s", 8);
-  await expectCode("CLOSED", () => waiting, "a subscription whose buffer was lost");
+  const error = await rejectionOf(() => waiting, "a subscription whose buffer was lost");
+  const told = error instanceof LiveError && (error.code === "STORE_UNAVAILABLE" || error.code === "CLOSED");
+  expectThat(told, `a subscription whose buffer was lost: got ${String(error)}`);
+  expectSame(await subscriber.next("the step after the loss"), undefined, "the step after the loss");
 }

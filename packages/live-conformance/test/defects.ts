@@ -180,7 +180,7 @@ export const DEFECTS: Readonly<Record<string, () => Planted>> = {
       fixture: () => ({ cut: async () => void (repeats += 1) }),
     };
   },
-  "B-39 a subscription whose buffer was lost is CLOSED": events((inner) =>
+  "B-39 a subscription whose buffer was lost ends, and says so": events((inner) =>
     withSteps(inner, { next: () => inner.next().catch(() => new Promise(() => undefined)) }),
   ),
 };

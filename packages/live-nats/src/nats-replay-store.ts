@@ -173,7 +173,7 @@ class NatsReplayStore implements LiveReplayStore {
     this.#queue.close();
     for (const reader of this.#readers.values()) {
       reader.stop();
-      reader.follower.lose();
+      reader.follower.close();
     }
     if (this.#held.own) await this.#held.connection.close();
   }

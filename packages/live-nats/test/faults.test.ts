@@ -43,7 +43,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
     waiting.catch(() => undefined);
     await server.kill();
     await server.start();
-    await expect(waiting).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(waiting).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     const fresh = await appendAgain(store, "s", "fresh");
     for (let count = 0; count < 6; count++) await appendAgain(store, "s", "more");
     for (const { cursor } of events)
@@ -153,7 +153,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
     waiting.catch(() => undefined);
     await manager.streams.purge("tidemark-live");
     expect((await appendTexts(store, "s", 1))[0]!.cursor.position).toBe(1);
-    await expect(waiting).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(waiting).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });
 
   test("B-29 what the stream pushes out before it was read is a lag of its size; a message of another is MALFORMED", async () => {

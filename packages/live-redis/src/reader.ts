@@ -103,7 +103,7 @@ export class Reader {
   close(): void {
     this.#closed = true;
     this.#options.supervisor.close();
-    for (const follower of [...this.#followers.values()]) follower.lose();
+    for (const follower of [...this.#followers.values()]) follower.close();
     this.#changed();
   }
 

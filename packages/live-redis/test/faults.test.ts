@@ -1,4 +1,4 @@
-import { LiveCursor, type LiveEvent, type LiveReplayStore } from "@tidemark/live";
+import { LiveCursor, type LiveEvent, type LiveReplayStore, openLive } from "@tidemark/live";
 import { haveRedis, openFaultProxy } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -45,7 +45,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
     waiting.catch(() => undefined);
     await server.kill();
     await server.start();
-    await expect(waiting).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(waiting).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     const fresh = await appendAgain(store, "s", "fresh");
     expect(fresh.cursor.position).toBe(1);
     for (let count = 0; count < 6; count++) await appendAgain(store, "s", "more");
@@ -137,7 +137,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
       await direct.del(`tidemark-live:{${kind}}:${kind}`);
       expect(await store.replayAfter(events[1]!.cursor)).toMatchObject({ gap: { reason: "unavailable" } });
       expect((await appendTexts(store, kind, 1))[0]!.cursor.position).toBe(1);
-      await expect(waiting).rejects.toMatchObject({ code: "CLOSED" });
+      await expect(waiting).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     }
   });
 
@@ -169,5 +169,36 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
       expect(await direct.pttl(key), key).toBeLessThanOrEqual(1_060_000);
       expect(await direct.pttl(key), key).toBeGreaterThan(1_000_000);
     }
+  });
+});
+
+describe.skipIf(!(await haveRedis()))("B-34 B-39 LIV-5 a watch over Redis", () => {
+  test("goes on behind a gap with a fresh observation when the server lost everything", async () => {
+    const server = await serverFor();
+    const store = await storeOn(server.port);
+    let revision = 3;
+    const source = { observe: async () => ({ revision, view: `view ${revision}` }) };
+    await using live = openLive({ store, source });
+    const session = live.session("trip");
+    const controller = new AbortController();
+    onTestFinished(() => controller.abort());
+    const items = session.watch({ signal: controller.signal })[Symbol.asyncIterator]();
+    expect((await items.next()).value).toMatchObject({
+      kind: "observation",
+      observation: { view: "view 3" },
+    });
+    session.publish({ kind: "turn_activity", activity: "before" });
+    expect((await items.next()).value).toMatchObject({ event: { payload: { activity: "before" } } });
+    const waiting = items.next();
+    revision = 4;
+    await server.kill();
+    await server.start();
+    expect((await waiting).value).toMatchObject({
+      kind: "gap",
+      gap: { reason: "unavailable" },
+      observation: { view: "view 4", revision: 4 },
+    });
+    session.publish({ kind: "turn_activity", activity: "after" });
+    expect((await items.next()).value).toMatchObject({ event: { payload: { activity: "after" } } });
   });
 });

@@ -50,10 +50,15 @@ export class LiveFollower<At> {
     this.#place = place;
   }
 
-  /** Ends every subscription with `CLOSED`, but for those that have begun in the life of the buffer that is now. */
+  /** Ends every subscription with `CLOSED`. */
+  close(): void {
+    for (const subscription of [...this.#subscriptions]) subscription.close();
+  }
+
+  /** The buffer was lost: ends every subscription but for those that have begun in the life of it that is now. */
   lose(incarnation?: string): void {
     this.#place = undefined;
     for (const subscription of [...this.#subscriptions])
-      if (incarnation === undefined || subscription.incarnation !== incarnation) subscription.fail();
+      if (incarnation === undefined || subscription.incarnation !== incarnation) subscription.lose();
   }
 }

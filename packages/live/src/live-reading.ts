@@ -52,7 +52,7 @@ export class LiveReading<View> {
       const subscription = await this.#subscribe(place);
       const lost =
         subscription.kind === "gap"
-          ? { reason: subscription.gap.reason }
+          ? { reason: subscription.gap.reason, missed: undefined }
           : yield* this.#events(subscription.events, place);
       if (lost === undefined) return;
       yield await this.#gap(place, lost.reason, lost.missed);
@@ -93,10 +93,10 @@ export class LiveReading<View> {
             yield await this.#gap(place, "unavailable");
             both.replaceOther(this.#commits(place));
           } else {
-            const missed = this.#lagOf(outcome.error);
+            const { reason, missed } = this.#lossOf(outcome.error);
             await events.return?.();
             events = undefined;
-            yield await this.#gap(place, "lagged", missed, true);
+            yield await this.#gap(place, reason, missed, true);
           }
         } else if (outcome.step.done === true) {
           if (outcome.from === "other" && !this.#signal.aborted) throw sourceEnded();
@@ -120,11 +120,11 @@ export class LiveReading<View> {
   async *#events(
     events: AsyncIterableIterator<LiveEvent>,
     place: ReaderPlace,
-  ): AsyncGenerator<LiveItem<View>, { reason: LiveGapReason; missed?: number } | undefined, undefined> {
+  ): AsyncGenerator<LiveItem<View>, Loss | undefined, undefined> {
     try {
       for (;;) {
-        const step = await events.next().catch((error: unknown) => ({ missed: this.#lagOf(error) }));
-        if ("missed" in step) return { reason: "lagged", missed: step.missed };
+        const step = await events.next().catch((error: unknown) => ({ lost: this.#lossOf(error) }));
+        if ("lost" in step) return step.lost;
         if (step.done === true) return undefined;
         this.#gaps = 0;
         this.#channel.hear(step.value);
@@ -177,11 +177,18 @@ export class LiveReading<View> {
     });
   }
 
-  /** How many events a lag has cost; any other error is thrown, and a lag too where the caller wants that. */
-  #lagOf(error: unknown): number {
+  /** What a lag, or a medium that lost the buffer, has cost; what else fails is thrown, and a lag where the caller wants that. */
+  #lossOf(error: unknown): Loss {
+    if (isLiveError(error, "STORE_UNAVAILABLE")) return { reason: "unavailable", missed: undefined };
     if (this.#onLag === "throw" || !isLiveError(error, "SUBSCRIBER_LAGGED")) throw error;
-    return error.missed ?? 0;
+    return { reason: "lagged", missed: error.missed ?? 0 };
   }
+}
+
+/** Why a reader cannot go on without a hole. */
+interface Loss {
+  readonly reason: LiveGapReason;
+  readonly missed: number | undefined;
 }
 
 function sourceEnded(): LiveError {

@@ -42,7 +42,8 @@ export class PushedSubscription implements AsyncIterableIterator<LiveEvent> {
   #incarnation: string | undefined;
   #waiting: Waiter[] = [];
   #ended: boolean = false;
-  #closed: boolean = false;
+  /** What the next step is to reject with. */
+  #failure: LiveError | undefined;
   readonly #abort = (): void => this.#end();
 
   constructor(options: PushedSubscriptionOptions) {
@@ -81,7 +82,7 @@ export class PushedSubscription implements AsyncIterableIterator<LiveEvent> {
     const { position, incarnation } = event.cursor;
     if (this.#incarnation !== undefined) {
       if (incarnation !== this.#incarnation) {
-        this.fail();
+        this.lose();
         return;
       }
       if (position <= this.#tail) return;
@@ -97,9 +98,10 @@ export class PushedSubscription implements AsyncIterableIterator<LiveEvent> {
   }
 
   next(): Promise<Step> {
-    if (this.#closed) {
-      this.#closed = false;
-      return Promise.reject(closed());
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(failure);
     }
     if (this.#ended) return Promise.resolve(DONE);
     const event = this.#replay[this.#replayed] ?? this.#pushed[this.#head];
@@ -118,18 +120,28 @@ export class PushedSubscription implements AsyncIterableIterator<LiveEvent> {
 
   return(): Promise<Step> {
     this.#end();
-    this.#closed = false;
+    this.#failure = undefined;
     return Promise.resolve(DONE);
   }
 
-  /** Ends it with `CLOSED`: the store was closed, or the buffer was lost. */
-  fail(): void {
+  /** Ends it with `CLOSED`: the store was closed. */
+  close(): void {
+    this.#fail(closed());
+  }
+
+  /** Ends it with `STORE_UNAVAILABLE`: the buffer was lost. */
+  lose(): void {
+    const message = "Cannot go on: the buffer was lost, subscribe again behind the last event";
+    this.#fail(new LiveError("STORE_UNAVAILABLE", message));
+  }
+
+  #fail(error: LiveError): void {
     if (this.#ended) return;
     const [first, ...others] = this.#waiting;
     this.#waiting = others;
     this.#end();
-    if (first === undefined) this.#closed = true;
-    else first.reject(closed());
+    if (first === undefined) this.#failure = error;
+    else first.reject(error);
   }
 
   #serve(): void {

@@ -16,7 +16,8 @@ export type LiveSubscription =
        *
        * `next()` rejects with `SUBSCRIBER_LAGGED` and the exact number missed when the reader is behind what is held; the
        * next call goes on with the oldest event held. A loop that such an error has left does not end the subscription: go
-       * on with another, or call `return()`. `CLOSED`, once, ends it.
+       * on with another, or call `return()`. `CLOSED`, once, ends it: the store was closed; so does `STORE_UNAVAILABLE`: its
+       * medium lost the buffer, and subscribing again behind the last event is answered with a gap.
        */
       readonly events: AsyncIterableIterator<LiveEvent>;
     }

@@ -45,18 +45,18 @@ test("B-29 a lag counts what fell out of the buffer, and holes of the medium, at
   expect(await Promise.all(waiting)).toEqual([[{ missed: 2 }], [11]]);
 });
 
-test("B-39 an event of another life of the buffer ends it with CLOSED, once", async () => {
+test("B-39 an event of another life of the buffer ends it, once", async () => {
   const { subscription, ended } = open();
   subscription.begin("a", 0, []);
   const waiting = steps(subscription, 1);
   subscription.push(event(9, "b"));
-  expect(await waiting).toEqual(["CLOSED"]);
+  expect(await waiting).toEqual(["STORE_UNAVAILABLE"]);
   expect(await steps(subscription, 1)).toEqual(["done"]);
   expect(ended).toEqual([subscription]);
   const early = open();
   early.subscription.push(event(9, "b"));
   early.subscription.begin("a", 0, [event(1)]);
-  expect(await steps(early.subscription, 2)).toEqual(["CLOSED", "done"]);
+  expect(await steps(early.subscription, 2)).toEqual(["STORE_UNAVAILABLE", "done"]);
 });
 
 test("B-32 a signal and return() end it, whatever waits, and let go of it once", async () => {
@@ -68,7 +68,8 @@ test("B-32 a signal and return() end it, whatever waits, and let go of it once",
   expect(await waiting).toEqual(["done", "done"]);
   await subscription.return();
   subscription.push(event(1));
-  subscription.fail();
+  subscription.lose();
+  subscription.close();
   expect(await steps(subscription, 1)).toEqual(["done"]);
   expect(ended.length).toBe(1);
   expect(open(4, controller.signal).subscription.ended).toBe(true);
