@@ -10,7 +10,7 @@ export type ZonesErrorCode =
   | "ZONE_TOO_LARGE"
   /** The log holds as much as it may behind the last snapshot: see `limit`, `actual`. Write a snapshot, then append. */
   | "ZONE_LOG_FULL"
-  /** The offset of a snapshot is not in the log: see `limit`, `actual`. Nothing was written. */
+  /** No line of the log begins at the offset of a snapshot: see `limit`, `actual`. Nothing was written. */
   | "ZONE_OFFSET"
   /** Somebody with a later lease writes this zone: see `expected`, `actual`. Nothing was written. */
   | "ZONE_FENCED"

@@ -7,6 +7,7 @@ import { readBytes, type ZoneHead } from "./zone-records.ts";
 
 /** How often content is read anew because somebody writes it meanwhile. */
 const ATTEMPTS_MAX = 16;
+const NEWLINE = 0x0a;
 
 /** What is there of a conversation, byte for byte, of one moment. */
 export interface ZoneContent {
@@ -95,10 +96,11 @@ async function readLog(
   for (const { key, value } of await scanAll(view, logRange(conversation, end))) {
     const start = logOffset(key);
     const part = readBytes(value, key, records) as Uint8Array;
-    const stop = Math.min(end, start + part.length);
-    if (start > at) break;
-    if (stop <= at) continue;
-    bytes.set(part.subarray(at - start, stop - start), at - floor);
+    const stop = start + part.length;
+    if (stop <= floor) continue;
+    // Records of one writer join. Where two wrote who had not heard of each other, what does not join is not told apart.
+    if (stop > end || (start !== at && (at !== floor || start > floor))) break;
+    bytes.set(part.subarray(at - start), at - floor);
     at = stop;
   }
   return bytes.subarray(0, at - floor);
@@ -129,6 +131,22 @@ function formatHead(head: ZoneHead): string {
 /** The records of a log that begin before an offset. */
 export function logRange(conversation: string, before: number): KvRange {
   return { ...prefixRange(["log", conversation]), end: encodeKey(["log", conversation, before]) };
+}
+
+/** Whether a line begins at an offset, as far as the records that are here say. */
+export async function beginsLine(
+  view: View,
+  { conversation, log }: ZoneHead,
+  offset: number,
+  records: RecordContext,
+): Promise<boolean> {
+  if (offset <= log.floor || offset >= log.end) return true;
+  const { items } = await view.scan({ ...logRange(conversation, offset), reverse: true, limit: 1 });
+  const [item] = items;
+  if (item === undefined) return true;
+  const part = readBytes(item.value, item.key, records);
+  const last = part?.[offset - 1 - logOffset(item.key)];
+  return last === undefined || last === NEWLINE;
 }
 
 /** Where a record of a log begins. */

@@ -1,8 +1,9 @@
-import type { Decision } from "@tidemark/session-store";
+import type { Decision, RecordContext, View } from "@tidemark/session-store";
 import { ZonesError } from "./errors.ts";
 import { CHUNK_BYTES } from "./limits.ts";
 import type { Preview } from "./preview.ts";
-import type { ZoneView } from "./read-zone.ts";
+import { beginsLine } from "./read-content.ts";
+import { readZone, type ZoneView } from "./read-zone.ts";
 import { zoneKeys } from "./zone-keys.ts";
 import { bytesItem, type SnapshotFacts, type ZoneFence } from "./zone-records.ts";
 import { formatStamp } from "./zone-stamp.ts";
@@ -17,6 +18,20 @@ export interface StateDraft extends Preview {
   readonly logOffset: number;
   readonly session?: string;
   readonly fence?: ZoneFence;
+}
+
+/** What {@link decideWriteState} rests on. */
+export interface StateView {
+  readonly zone: ZoneView;
+  /** Whether a line of the log begins where the snapshot ends. */
+  readonly whole: boolean;
+}
+
+/** Reads what a snapshot that covers the log up to an offset rests on. */
+export async function readWriteState(view: View, offset: number, records: RecordContext): Promise<StateView> {
+  const zone = await readZone(view, records);
+  const head = zone.live[0]?.head;
+  return { zone, whole: head === undefined || (await beginsLine(view, head, offset, records)) };
 }
 
 /** What became of a snapshot. */
@@ -41,18 +56,19 @@ export interface StateDecided extends StateWritten {
  * @throws {@link ZonesError} `ZONE_FENCED`, `ZONE_OFFSET`
  */
 export function decideWriteState(
-  view: ZoneView,
+  { zone, whole }: StateView,
   draft: StateDraft,
   writer: ZoneWriter,
   nowMs: number,
 ): Decision<StateDecided> {
-  const { head, checks, puts } = writtenZone(view, draft.fence, writer, nowMs);
+  const { head, checks, puts } = writtenZone(zone, draft.fence, writer, nowMs);
   const { bytes, logOffset, revision, session } = draft;
   const { conversation, log } = head;
-  if (logOffset < log.floor || logOffset > log.end)
+  if (logOffset < log.floor || logOffset > log.end || !whole)
     throw new ZonesError(
       "ZONE_OFFSET",
-      `A snapshot of ${writer.definition} covers its log up to ${logOffset}: the log is kept from ${log.floor} to ${log.end}`,
+      `A snapshot of ${writer.definition} covers its log up to ${logOffset}: ` +
+        `no line begins there in the log, which is kept from ${log.floor} to ${log.end}`,
       { definition: writer.definition, limit: log.end, actual: logOffset },
     );
   const version = formatStamp(head.stamp);

@@ -133,12 +133,20 @@ export class JournaledCommits implements ZoneCommits {
     });
   }
 
-  /** Applies what arrives of any agent, until the signal. */
-  async follow(signal: AbortSignal, failed: (definition: string, error: unknown) => void): Promise<void> {
+  /**
+   * Applies what arrives of any agent, until the signal.
+   *
+   * @param arrived - Is told of each agent of which something was applied.
+   */
+  async follow(
+    signal: AbortSignal,
+    arrived: (definition: string) => Promise<void>,
+    failed: (definition: string, error: unknown) => void,
+  ): Promise<void> {
     for await (const session of this.#journal.changes(signal)) {
       if (!session.startsWith(zonePartition(""))) continue;
       const definition = session.slice(zonePartition("").length);
-      await this.read(definition, () => Promise.resolve()).catch((error: unknown) =>
+      await this.read(definition, () => arrived(definition)).catch((error: unknown) =>
         failed(definition, error),
       );
     }

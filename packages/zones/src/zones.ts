@@ -23,7 +23,7 @@ import { type Recovered, recoveredOf, type SessionState, sessionStateOf } from "
 import { decideDelete, decideRestore, readRestore, requireStored, type Restored } from "./restore-archive.ts";
 import { expiredArchives, type RetainOptions } from "./retention.ts";
 import { sweepGarbage, sweepLog } from "./sweep-zone.ts";
-import { decideWriteState, type StateWritten } from "./write-state.ts";
+import { decideWriteState, readWriteState, type StateWritten } from "./write-state.ts";
 import { JournaledCommits, SharedCommits } from "./zone-commits.ts";
 import { writerOf, type ZoneContext } from "./zone-context.ts";
 import { ZoneDirectory } from "./zone-directory.ts";
@@ -141,7 +141,7 @@ export class Zones {
     const { conversation, ...written } = await commits.decide(
       definition,
       "state",
-      (view) => readZone(view, writer.records),
+      (view) => readWriteState(view, logOffset, writer.records),
       (view, nowMs) => decideWriteState(view, draft, writer, nowMs),
     );
     await sweepLog(commits, definition, conversation, logOffset);
@@ -315,7 +315,8 @@ export class Zones {
    * @param failed - Is told of each agent whose zones could not be applied; they are tried again when they are read.
    */
   async follow(signal: AbortSignal, failed: (definition: string, error: unknown) => void): Promise<void> {
-    await this.#follow?.follow(signal, failed);
+    const { directory } = this.context;
+    await this.#follow?.follow(signal, (definition) => directory.intend(definition), failed);
   }
 
   /** All that is in an archive, byte for byte. @throws ZonesError `ZONE_UNKNOWN` */

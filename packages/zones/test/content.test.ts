@@ -150,7 +150,7 @@ test("ZON-3 A-19 what is rebuilt is the snapshot and the values behind the offse
     entries: [{ offset: three.offset, value: "three" }],
     end: three.end,
   });
-  for (const logOffset of [end - 1, three.end + 1])
+  for (const logOffset of [end - 1, three.end + 1, end + 1, three.end - 1])
     await expect(zones.writeSessionState("a", "{}", { revision: 3, logOffset })).rejects.toMatchObject({
       code: "ZONE_OFFSET",
       actual: logOffset,
