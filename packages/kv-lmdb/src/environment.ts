@@ -1,6 +1,7 @@
 import { KvError } from "@tidemark/kv";
-import { open, type RootDatabase } from "lmdb";
+import { ABORT, open, type RootDatabase } from "lmdb";
 import { failureOf } from "./failure.ts";
+import type { Gate } from "./gate.ts";
 
 /** What the typings of lmdb leave out. */
 interface Rows extends RootDatabase<Uint8Array, Uint8Array> {
@@ -29,33 +30,39 @@ export class Environment {
   /** What `getBinaryFast` gives is overwritten by the next read, and behind its `length` lie other bytes. */
   readonly #rows: Rows;
   readonly #canary: Row;
+  readonly #gate: Gate;
   #broken = false;
+  /** Whether the transaction under way has written. */
+  #wrote = false;
 
   /**
+   * @param gate - Is closed with the environment.
    * @param canary - A row that never changes once it is there: see `#requireOwnMemory`.
    * @throws {@link KvError} `KV_CORRUPT`, `KV_UNAVAILABLE`
    */
-  constructor(dir: string, mapBytes: number, canary: Row) {
+  constructor(dir: string, mapBytes: number, gate: Gate, canary: Row) {
+    this.#gate = gate;
     this.#canary = canary;
+    const options = {
+      path: dir,
+      // By default a directory with a dot in its name is taken for a file.
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      // By default a commit is reported before it is synced.
+      overlappingSync: false,
+      noSync: false,
+      noMetaSync: false,
+      // Writes of the map could not be told from a stray pointer.
+      useWritemap: false,
+      compression: false,
+      cache: false,
+      mapSize: mapBytes,
+      maxDbs: 1,
+      maxReaders: 512,
+    } as const;
     try {
-      this.#rows = open<Uint8Array, Uint8Array>({
-        path: dir,
-        // By default a directory with a dot in its name is taken for a file.
-        noSubdir: false,
-        encoding: "binary",
-        keyEncoding: "binary",
-        // By default a commit is reported before it is synced.
-        overlappingSync: false,
-        noSync: false,
-        noMetaSync: false,
-        // Writes of the map could not be told from a stray pointer.
-        useWritemap: false,
-        compression: false,
-        cache: false,
-        mapSize: mapBytes,
-        maxDbs: 1,
-        maxReaders: 512,
-      }) as Rows;
+      this.#rows = gate.alone(() => open<Uint8Array, Uint8Array>(options) as Rows);
     } catch (cause) {
       throw failureOf(`open ${dir}`, cause, "no");
     }
@@ -101,11 +108,13 @@ export class Environment {
 
   /** Only within `write`. */
   put(key: Uint8Array, value: Uint8Array): void {
+    this.#wrote = true;
     this.#rows.putSync(key, value);
   }
 
   /** Only within `write`. To delete what is not there is no failure. */
   delete(key: Uint8Array): void {
+    this.#wrote = true;
     this.#rows.removeSync(key);
   }
 
@@ -117,6 +126,18 @@ export class Environment {
    * which case the environment takes no call any more.
    */
   write(what: string, work: () => void): number {
+    try {
+      return this.#gate.alone(() => this.#write(what, work));
+    } catch (cause) {
+      throw failureOf(what, cause, "no");
+    }
+  }
+
+  /**
+   * One that wrote nothing is given up, not committed: a commit of nothing uses its number up in this process alone, and
+   * once another process has used that number the list of free pages here, as it was before, would be taken for the newest.
+   */
+  #write(what: string, work: () => void): number {
     if (this.#broken) throw this.#brokenError(what);
     let worked = false;
     let transaction = 0;
@@ -124,10 +145,12 @@ export class Environment {
       this.#rows.transactionSync(() => {
         transaction = this.#beginning();
         this.#requireOwnMemory();
+        this.#wrote = false;
         const result: unknown = work();
         // A promise would keep the transaction open for ever, and `close` with it.
         if (result !== undefined) throw new TypeError("A transaction must not return anything");
         worked = true;
+        return this.#wrote ? undefined : ABORT;
       });
       return transaction;
     } catch (cause) {
@@ -145,7 +168,8 @@ export class Environment {
   }
 
   async close(): Promise<void> {
-    await this.#rows.close();
+    await this.#gate.alone(() => this.#rows.close());
+    this.#gate.close();
   }
 
   /**
@@ -169,11 +193,15 @@ export class Environment {
 
   /**
    * The number of the transaction that was just begun. lmdb does not look at what LMDB answers to a begin: without
-   * this a transaction that was never begun would read from an old snapshot.
+   * this a transaction that was never begun would read from an old snapshot. Nor does LMDB look whether the number is
+   * used already: a program that opened the environment past the {@link Gate} may have set it back.
    */
   #beginning(): number {
     const transaction = this.#rows.getWriteTxnId();
     if (transaction === 0) throw new Error("the engine began no transaction");
+    const last = this.lastTransaction();
+    if (transaction <= last)
+      throw new Error(`transaction ${transaction} would overwrite transaction ${last}`);
     return transaction;
   }
 
@@ -185,6 +213,7 @@ export class Environment {
     try {
       this.#rows.transactionSync(() => {
         this.#beginning();
+        return ABORT;
       });
       return true;
     } catch {

@@ -21,6 +21,8 @@ import {
 import { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { Gate } from "./gate.ts";
+import { gatePath, removeOldGates } from "./node/boot.ts";
 import { inspectFiles } from "./node/data-file.ts";
 import { makeDirectory, mediumOf, syncNames } from "./node/directory.ts";
 import { DiskSpace } from "./node/disk-space.ts";
@@ -51,7 +53,7 @@ export async function openLmdbKv(options: LmdbKvOptions): Promise<Kv> {
       `Cannot open ${dir}: it is on a network file system, and the store needs a disk of this machine`,
     );
   }
-  const environment = new Environment(dir, mapBytes, VERSION_ROW);
+  const environment = await openEnvironment(dir, mapBytes);
   try {
     claimStore(environment, dir);
     await syncNames(dir, firstMade).catch((cause: unknown) => {
@@ -64,6 +66,16 @@ export async function openLmdbKv(options: LmdbKvOptions): Promise<Kv> {
   return new LmdbKv(environment, settings, medium === "memory" ? "process" : "disk");
 }
 
+async function openEnvironment(dir: string, mapBytes: number): Promise<Environment> {
+  const gate = await Gate.open(gatePath(dir));
+  try {
+    return new Environment(dir, mapBytes, gate, VERSION_ROW);
+  } catch (error) {
+    gate.close();
+    throw error;
+  }
+}
+
 async function prepare(dir: string): Promise<{
   firstMade: string | undefined;
   medium: Awaited<ReturnType<typeof mediumOf>>;
@@ -71,7 +83,10 @@ async function prepare(dir: string): Promise<{
   try {
     const firstMade = await makeDirectory(dir);
     const medium = await mediumOf(dir);
-    if (medium !== "network") await inspectFiles(dir);
+    if (medium !== "network") {
+      await inspectFiles(dir);
+      await removeOldGates(dir);
+    }
     return { firstMade, medium };
   } catch (cause) {
     throw failureOf(`open ${dir}`, cause, "no");

@@ -1,7 +1,10 @@
+import { mkdirSync } from "node:fs";
 import type { KvCommit, KvCommitResult } from "@tidemark/kv";
 import { expect, test } from "vitest";
 import { Environment } from "../src/environment.ts";
+import { Gate } from "../src/gate.ts";
 import { GROUP_COMMITS_MAX, PENDING_BYTES_MAX } from "../src/index.ts";
+import { gatePath } from "../src/node/boot.ts";
 import { VERSION_ROW } from "../src/store-version.ts";
 import { bytes, contentOf, newDirectory, openFor } from "./support.ts";
 
@@ -11,9 +14,14 @@ const ifHolds = (key: string, value: string | undefined, next: KvCommit): KvComm
   ...next,
 });
 
+async function openEnvironment(dir: string): Promise<Environment> {
+  mkdirSync(dir, { recursive: true });
+  return new Environment(dir, 1_048_576, await Gate.open(gatePath(dir)), VERSION_ROW);
+}
+
 /** How many transactions there were while `work` ran. */
 async function transactionsOf(dir: string, work: () => Promise<unknown>): Promise<number> {
-  const environment = new Environment(dir, 1_048_576, VERSION_ROW);
+  const environment = await openEnvironment(dir);
   const before = environment.lastTransaction();
   await work();
   const after = environment.lastTransaction();
@@ -132,7 +140,7 @@ test("one who does nothing but commit leaves the event loop its turns", async ()
 });
 
 test("a transaction that returns a promise is refused and written nowhere", async () => {
-  const environment = new Environment(newDirectory(), 1_048_576, VERSION_ROW);
+  const environment = await openEnvironment(newDirectory());
   const work = (() => {
     environment.put(bytes("k"), bytes("v"));
     return Promise.resolve();

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { buildPrograms, bytes, contentOf, newDirectory, openFor, startProgram } from "./support.ts";
+import { buildPrograms, bytes, contentOf, newDirectory, openFor, startProgram, textOf } from "./support.ts";
 
 const KILLS = Number(process.env["TIDEMARK_KILLS"] ?? 12);
 const SEED = Number(process.env["TIDEMARK_SEED"] ?? 20_261_121);
@@ -44,6 +44,56 @@ test(`RUN-11, scenario 1: kill -9 at any moment loses no acknowledged commit, ${
   expect([...found.a].toSorted()).toEqual([...found.b].toSorted());
   expect([...found.a].filter((number) => !tried.has(number))).toEqual([]);
 });
+
+test("processes that open and close a store while others commit take no commit back, and read what is newest", async () => {
+  const dir = newDirectory();
+  const key = bytes("register");
+  const kv = await openFor(dir);
+  const openers = [0, 1].map(() => startProgram(["adds", dir]));
+  await Promise.all(openers.map((opener) => opener.said(/^ready$/)));
+  let own = 0;
+  let seen = 0;
+  for (let round = 0; round < 12_000; round++) {
+    const [value] = await kv.get("p", [key]);
+    const number = Number(textOf(value) ?? 0);
+    expect(number, "what was read before").toBeGreaterThanOrEqual(seen);
+    const puts = [{ key, value: bytes(String(number + 1)) }];
+    const { committed } = await kv.commit("p", { checks: [{ key, value }], puts });
+    if (committed) own += 1;
+    seen = committed ? number + 1 : number;
+  }
+  const added = await Promise.all(
+    openers.map(async (opener) => {
+      opener.tell("stop");
+      return Number((await opener.said(/^added /)).split(" ")[1]);
+    }),
+  );
+  const [value] = await kv.get("p", [key]);
+  expect(Math.min(...added)).toBeGreaterThan(0);
+  expect(Number(textOf(value))).toBe(own + added[0]! + added[1]!);
+}, 60_000);
+
+test("processes that are often alone in a store find its locks, whoever has just closed it", async () => {
+  const dir = newDirectory();
+  const openers = [0, 1, 2].map(() => startProgram(["adds", dir]));
+  await Promise.all(openers.map((opener) => opener.said(/^ready$/)));
+  const kv = await openFor(dir);
+  for (let number = 0; ;) {
+    const [value] = await kv.get("p", [bytes("register")]);
+    number = Number(textOf(value) ?? 0);
+    if (number > 300) break;
+    await kv.commit("q", { puts: [{ key: bytes("k"), value: bytes(String(number)) }] });
+  }
+  await kv.close();
+  let sum = 0;
+  for (const opener of openers) {
+    opener.tell("stop");
+    sum += Number((await opener.said(/^added /)).split(" ")[1]);
+    expect(await opener.ended).toBe(0);
+  }
+  const [value] = await (await openFor(dir)).get("p", [bytes("register")]);
+  expect(Number(textOf(value))).toBe(sum);
+}, 60_000);
 
 test("a process killed inside a transaction leaves nothing, and who waits for it goes on", async () => {
   const dir = newDirectory();

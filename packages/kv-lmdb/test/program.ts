@@ -18,7 +18,7 @@ const input = process.stdin;
 input.resume();
 input.unref();
 
-const tasks: Record<string, () => Promise<void>> = { commits, holds, opens, fills, watches };
+const tasks: Record<string, () => Promise<void>> = { commits, holds, opens, fills, watches, adds };
 await tasks[task]!().catch((error: unknown) => {
   say(`failed ${describe(error)}`);
   process.exitCode = 1;
@@ -94,6 +94,24 @@ async function fills(): Promise<void> {
   else for (const number of numbers) await fill(number);
   await kv.close();
   say("closed");
+}
+
+/** Adds one to a register again and again, each time in a store that it opens anew; says how often once it is told to stop. */
+async function adds(): Promise<void> {
+  const key = utf8.encode("register");
+  let stopped = false;
+  let added = 0;
+  say("ready");
+  const stop = lineOfInput().then(() => (stopped = true));
+  while (!stopped) {
+    await using kv = await openLmdbKv({ dir });
+    const [value] = await kv.get("p", [key]);
+    const next = utf8.encode(String(Number(new TextDecoder().decode(value)) + 1));
+    const { committed } = await kv.commit("p", { checks: [{ key, value }], puts: [{ key, value: next }] });
+    if (committed) added += 1;
+  }
+  await stop;
+  say(`added ${added}`);
 }
 
 /** Says each time that something may have changed. */

@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+
 /** Unix milliseconds of this machine. */
 export const systemClock = (): number => Date.now();
 
@@ -20,3 +22,10 @@ export function every(ms: number, run: () => void): () => void {
 export function scratchBytes(length: number): Uint8Array {
   return Buffer.allocUnsafe(length);
 }
+
+/** Waits for a time that differs from one process to the next. */
+export function shortPause(msMax: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * msMax));
+}
+
+export const removeFile = (path: string): void => rmSync(path, { force: true });
