@@ -18,9 +18,13 @@ export interface SessionChangesOptions {
   readonly onChange: (listener: (change: SessionChange) => void) => () => void;
   /** Begins behind these positions; without them, from now on. */
   readonly after?: CoverageNeed;
+  /** Whether to go on with what comes. */
+  readonly follow: boolean;
   readonly signal?: AbortSignal;
   /** Ends every stream of the region. */
   readonly closed: AbortSignal;
+  /** Tells of that: readers are many, and a signal warns of as many listeners. */
+  readonly onClosed: (listener: () => void) => () => void;
 }
 
 /**
@@ -54,12 +58,17 @@ class ChangeReader {
   }
 
   async *read(): AsyncGenerator<SessionChange, void, undefined> {
-    const { signal, closed, onChange } = this.#options;
+    const { follow, signal, closed, onClosed, onChange } = this.#options;
     signal?.throwIfAborted();
+    if (!follow) {
+      yield* this.#stored();
+      signal?.throwIfAborted();
+      return;
+    }
     const stop = onChange((change) => this.#note(change));
     const ended = (): void => this.#wake();
     signal?.addEventListener("abort", ended);
-    closed.addEventListener("abort", ended);
+    const forget = onClosed(ended);
     try {
       for (;;) {
         while (this.#behind && !closed.aborted) yield* this.#stored();
@@ -77,7 +86,7 @@ class ChangeReader {
     } finally {
       stop();
       signal?.removeEventListener("abort", ended);
-      closed.removeEventListener("abort", ended);
+      forget();
     }
   }
 

@@ -52,6 +52,7 @@ export class RegionEngine {
   /** What keeps the region from joining: the first call that needs it throws it, until an attempt succeeds. */
   joinProblem: Error | undefined;
   readonly #closing: AbortController = new AbortController();
+  readonly #closingListeners: Set<() => void> = new Set();
   readonly #listeners: Set<(change: SessionChange) => void> = new Set();
   #running: Running | undefined;
   #joining: Promise<void> = Promise.resolve();
@@ -273,6 +274,11 @@ export class RegionEngine {
       vector: () => replication.vector(),
       onChange: (listener) => this.onChange(listener),
       closed: this.#closing.signal,
+      onClosed: (listener) => {
+        this.#closingListeners.add(listener);
+        return () => this.#closingListeners.delete(listener);
+      },
+      follow: options.follow ?? true,
       ...(after === undefined ? {} : { after }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
@@ -352,6 +358,7 @@ export class RegionEngine {
   async #close({ leave = false, timeoutMs = REGION_DEFAULTS.leaveTimeoutMs }: CloseOptions): Promise<void> {
     const { wal, closeClock, cold, name } = this.parts;
     this.#closing.abort(closedError(name));
+    for (const listener of [...this.#closingListeners]) listener();
     await this.#joining;
     this.#running?.keeping.close();
     await this.desk.idle();

@@ -2,6 +2,7 @@ import type { RegionId } from "@tidemark/core";
 import type {
   AppOperation,
   Cursor,
+  LaneProgress,
   MergeFilter,
   SessionChange,
   SessionState,
@@ -103,13 +104,21 @@ export interface Session<Signal extends string = string, States extends object =
    * that were given already.
    */
   appOperations(namespace: string, options?: AppOperationsOptions): AppOperation[];
+  /**
+   * How much of each writer's operations is applied here, by the lane that {@link OperationPosition} names: what a reader of
+   * {@link changes} compares with what it was given.
+   */
+  lanes(): ReadonlyMap<string, LaneProgress>;
   /** What a bearer of this session has seen here; see {@link Sessions.resume}. */
   cursor(): Cursor;
   /** The user's ticket; see {@link Users.resume}. */
   ticket(): Ticket;
   /** How far what is known here of the session has travelled to another member, for "synced to eu-west". */
   progress(region: string): SessionSync;
-  /** Each operation of the session once, as it is applied here: from this call on, or behind a cursor. */
+  /**
+   * Each operation of the session once, as it is applied here: from this call on, or behind a cursor. What is so old that
+   * its segment is gone is left out, and so is what a copy of a state brought: {@link lanes} tells.
+   */
   changes(options?: ChangesOptions): AsyncIterable<SessionChange>;
 }
 
@@ -132,6 +141,8 @@ export interface AppOperationsOptions {
 export interface ChangesOptions {
   /** Begins behind what this cursor covers; without it, from now on. */
   readonly after?: Cursor | string;
+  /** `false`: ends with what is applied when the reading begins. @defaultValue true */
+  readonly follow?: boolean;
   readonly signal?: AbortSignal;
 }
 

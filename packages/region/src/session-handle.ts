@@ -1,5 +1,13 @@
 import { appOperations } from "@tidemark/session";
-import type { AppOperation, Cursor, OpRequest, SessionChange, SessionState, Ticket } from "@tidemark/session";
+import type {
+  AppOperation,
+  Cursor,
+  LaneProgress,
+  OpRequest,
+  SessionChange,
+  SessionState,
+  Ticket,
+} from "@tidemark/session";
 import { absent } from "./absent.ts";
 import type { RegionEngine } from "./engine.ts";
 import type {
@@ -105,6 +113,10 @@ export class SessionHandle implements Session {
     const operations = appOperations(fold, this.id, namespace, options.known);
     if (operations === undefined) throw absent(fold, this.id, `read ${namespace} of session ${this.id}`);
     return operations;
+  }
+
+  lanes(): Map<string, LaneProgress> {
+    return this.#engine.fold.lanesOf(this.id);
   }
 
   cursor(): Cursor {

@@ -64,6 +64,34 @@ test("SES-7a changes({ after }) begins behind a cursor, with what is past and wh
   );
 });
 
+test("SES-7a changes({ follow: false }) ends with what is applied, and lanes() counts it", async () => {
+  await using cluster = await Cluster.of("us-east", "eu-west");
+  const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
+  const cursor = session.cursor();
+  await session.annotate("one");
+  await session.hide("book");
+  await cluster.converged();
+  const there = cluster.region("eu-west").sessions.get(session.id)!;
+  await there.search("essays");
+  await cluster.converged();
+  for (const { changes, lanes } of [session, there].map((one) => ({
+    changes: one.changes({ after: cursor, follow: false }),
+    lanes: one.lanes(),
+  }))) {
+    const kinds = [];
+    for await (const { kind } of changes) kinds.push(kind);
+    expect(kinds.sort()).toEqual(["annotate", "hide", "search"]);
+    expect([...lanes.values()].map(({ upTo, count }) => [upTo, count]).sort()).toEqual([
+      [1, 1],
+      [3, 3],
+    ]);
+  }
+  const aborted = AbortSignal.abort(new Error("enough"));
+  await expect(streamOf(session, { after: cursor, follow: false, signal: aborted }).next()).rejects.toThrow(
+    "enough",
+  );
+});
+
 test("SES-7a BRG-2 an operation that came by ticket and again by its own log is one change", async () => {
   await using cluster = await Cluster.of("us-east", "eu-west");
   const [east, west] = [cluster.region("us-east"), cluster.region("eu-west")];
@@ -117,6 +145,24 @@ test("SES-7a abort ends a stream with its reason, closing the region ends it, le
   const ended = take(streamOf(session), 1);
   await cluster.close("us-east");
   expect(await ended).toEqual([]);
+});
+
+test("SES-7a many readers are ended with the region, and nobody is warned of them", async () => {
+  await using cluster = await Cluster.of("us-east");
+  const session = await cluster.region("us-east").sessions.start({ user: "ada", agent: "scout" });
+  const warnings: Error[] = [];
+  const warned = (warning: Error): number => warnings.push(warning);
+  process.on("warning", warned);
+  const ended = Array.from({ length: 30 }, () => streamOf(session).next());
+  await session.annotate("one");
+  expect(await Promise.all(ended)).toHaveLength(30);
+  const waiting = Array.from({ length: 30 }, () => streamOf(session).next());
+  // Warnings come in a turn of their own.
+  await new Promise((resolve) => setImmediate(resolve));
+  await cluster.close("us-east");
+  for (const { done } of await Promise.all(waiting)) expect(done).toBe(true);
+  process.off("warning", warned);
+  expect(warnings).toEqual([]);
 });
 
 test("SES-7a SeenNumbers notes each number once, in any order, in ranges", () => {

@@ -12,6 +12,7 @@ export type { FoldStats } from "./fold-counts.ts";
 export type { SessionFoldOptions, SignalRules, SignalSink, StableFrontier } from "./fold-options.ts";
 export * from "./idempotency-store.ts";
 export { laneBytesOf } from "./lane-bytes.ts";
+export type { LaneProgress } from "./lane.ts";
 export * from "./lane-id.ts";
 export { KeyTree } from "./key-tree.ts";
 export * from "./limits.ts";

@@ -7,6 +7,14 @@ export interface LaneRange {
   to: number;
 }
 
+/** How much of one writer's operations is applied. */
+export interface LaneProgress {
+  /** The highest number below which none is missing. */
+  readonly upTo: number;
+  /** How many there are, those beyond a missing one too. */
+  readonly count: number;
+}
+
 /** What a lane makes of a number and key. */
 export type LanePlace = "new" | "known" | "fork";
 

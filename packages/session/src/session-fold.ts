@@ -23,7 +23,7 @@ import { FoldErase } from "./fold-erase.ts";
 import { FoldPurge } from "./fold-purge.ts";
 import { refoldSession } from "./fold-refold.ts";
 import { FoldSettling } from "./fold-settling.ts";
-import type { LaneState } from "./lane.ts";
+import type { LaneProgress, LaneState } from "./lane.ts";
 import { LaneTable } from "./lane-table.ts";
 import { UNSTABLE_BYTES_MAX } from "./limits.ts";
 import type { LogPositions } from "./log-positions.ts";
@@ -209,6 +209,14 @@ export class SessionFold {
     const places = this.#places(entry?.user?.positions ?? entry?.positions);
     this.sessions.sweep();
     return places;
+  }
+
+  /** How much of each writer's operations of a session is applied here, by lane; empty for one nothing is known of. */
+  lanesOf(session: string): Map<string, LaneProgress> {
+    const lanes = this.entryOf(session)?.lanes ?? [];
+    const progress = new Map(lanes.map(({ text, hwm, size }) => [text, { upTo: hwm, count: size }]));
+    this.sessions.sweep();
+    return progress;
   }
 
   /** The last record applied here of a user's sessions and hides, log by log. */
