@@ -86,6 +86,16 @@ export class SwitchedCluster implements AsyncDisposable {
     await Promise.all(this.regions.map((region) => region.ready({ timeoutMs: READY_MS })));
   }
 
+  /** Cuts the regions off each other, in process. */
+  cut(): void {
+    this.#network.cut(...NAMES);
+  }
+
+  /** Joins them again. */
+  heal(): void {
+    this.#network.heal();
+  }
+
   /** Waits until both hold everything, and compares what they hold. */
   async converged(timeoutMs: number = READY_MS): Promise<void> {
     for (const region of this.regions)

@@ -93,11 +93,14 @@ export class LiveChannel<View> {
   }
 
   /** A gap, as it is given to a reader. */
-  async gap(requested: LiveCursor, reason: LiveGapReason, missed?: number): Promise<LiveGapAnswer<View>> {
+  async gap(requested: LiveCursor, reason: LiveGapReason): Promise<LiveGapAnswer<View>> {
     const observation = await this.observe();
     const { session, cursor: latest, revision: latestRevision } = observation;
     const gap: LiveGap = { session, requested, latest, latestRevision, reason };
-    return { kind: "gap", gap: missed === undefined ? gap : { ...gap, missed }, observation };
+    // All that is left out; where nothing can be proven it is not known.
+    if (reason === "unavailable") return { kind: "gap", gap, observation };
+    const missed = latest.position - requested.position;
+    return { kind: "gap", gap: { ...gap, missed }, observation };
   }
 
   /** Takes note of an event that a reader has brought. */

@@ -56,6 +56,6 @@ export interface LiveGap {
   readonly latest: LiveCursor;
   readonly latestRevision: number;
   readonly reason: LiveGapReason;
-  /** How many events were missed, where it is known. */
+  /** How many events are left out between `requested` and `latest`, where it is known. */
   readonly missed?: number;
 }

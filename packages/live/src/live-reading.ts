@@ -52,10 +52,10 @@ export class LiveReading<View> {
       const subscription = await this.#subscribe(place);
       const lost =
         subscription.kind === "gap"
-          ? { reason: subscription.gap.reason, missed: undefined }
+          ? subscription.gap.reason
           : yield* this.#events(subscription.events, place);
       if (lost === undefined) return;
-      yield await this.#gap(place, lost.reason, lost.missed);
+      yield await this.#gap(place, lost);
     }
   }
 
@@ -72,14 +72,15 @@ export class LiveReading<View> {
       place = new ReaderPlace(answer.observation.cursor);
       yield answer;
     }
-    const both = new TwoIterators<LiveEvent, LiveCommit<View>>(nothing(), this.#commits(place));
+    let commits = this.#commits(place);
+    const both = new TwoIterators<LiveEvent, LiveCommit<View>>(nothing(), commits);
     let events: AsyncIterableIterator<LiveEvent> | undefined;
     try {
       while (!this.#signal.aborted) {
         if (events === undefined) {
           const subscription = await this.#subscribe(place);
           if (subscription.kind === "gap") {
-            yield await this.#gap(place, subscription.gap.reason, undefined, true);
+            yield await this.#gap(place, subscription.gap.reason, true);
             continue;
           }
           events = subscription.events;
@@ -91,12 +92,13 @@ export class LiveReading<View> {
             if (!isLiveError(outcome.error, "COMMITS_MISSING")) throw outcome.error;
             // They go on behind a fresh observation.
             yield await this.#gap(place, "unavailable");
-            both.replaceOther(this.#commits(place));
+            commits = this.#commits(place);
+            both.replaceOther(commits);
           } else {
-            const { reason, missed } = this.#lossOf(outcome.error);
+            const reason = this.#lossOf(outcome.error);
             await events.return?.();
             events = undefined;
-            yield await this.#gap(place, reason, missed, true);
+            yield await this.#gap(place, reason, true);
           }
         } else if (outcome.step.done === true) {
           if (outcome.from === "other" && !this.#signal.aborted) throw sourceEnded();
@@ -113,6 +115,8 @@ export class LiveReading<View> {
       }
     } finally {
       await events?.return?.();
+      // Not waited for: it may be asked for a step, and ends with the signal.
+      void commits.return?.()?.catch(() => undefined);
     }
   }
 
@@ -120,11 +124,11 @@ export class LiveReading<View> {
   async *#events(
     events: AsyncIterableIterator<LiveEvent>,
     place: ReaderPlace,
-  ): AsyncGenerator<LiveItem<View>, Loss | undefined, undefined> {
+  ): AsyncGenerator<LiveItem<View>, LiveGapReason | undefined, undefined> {
     try {
       for (;;) {
-        const step = await events.next().catch((error: unknown) => ({ lost: this.#lossOf(error) }));
-        if ("lost" in step) return step.lost;
+        const step = await events.next().catch((error: unknown) => this.#lossOf(error));
+        if (typeof step === "string") return step;
         if (step.done === true) return undefined;
         this.#gaps = 0;
         this.#channel.hear(step.value);
@@ -140,16 +144,19 @@ export class LiveReading<View> {
   async #gap(
     place: ReaderPlace,
     reason: LiveGapReason,
-    missed?: number,
     keepCommits: boolean = false,
   ): Promise<LiveItem<View>> {
     this.#gaps += 1;
     if (this.#gaps > GAPS_MAX) {
       throw new LiveError("STORE_UNAVAILABLE", `Cannot watch: the store gave ${GAPS_MAX} gaps in a row`);
     }
-    const answer = await this.#unlessEnded(this.#channel.gap(place.cursor, reason, missed));
+    const answer = await this.#unlessEnded(this.#channel.gap(place.cursor, reason));
     place.observed(answer.observation.cursor, keepCommits);
-    return answer;
+    if (!keepCommits) return answer;
+    // Who comes back with it is given the commits that follow this gap, as this reader is.
+    const { cursor } = place;
+    const { gap, observation } = answer;
+    return { kind: "gap", gap: { ...gap, latest: cursor }, observation: { ...observation, cursor } };
   }
 
   #commits(place: ReaderPlace): AsyncIterator<LiveCommit<View>> {
@@ -177,18 +184,12 @@ export class LiveReading<View> {
     });
   }
 
-  /** What a lag, or a medium that lost the buffer, has cost; what else fails is thrown, and a lag where the caller wants that. */
-  #lossOf(error: unknown): Loss {
-    if (isLiveError(error, "STORE_UNAVAILABLE")) return { reason: "unavailable", missed: undefined };
+  /** Why a lag, or a medium that lost the buffer, is a gap; what else fails is thrown, and a lag where the caller wants that. */
+  #lossOf(error: unknown): LiveGapReason {
+    if (isLiveError(error, "STORE_UNAVAILABLE")) return "unavailable";
     if (this.#onLag === "throw" || !isLiveError(error, "SUBSCRIBER_LAGGED")) throw error;
-    return { reason: "lagged", missed: error.missed ?? 0 };
+    return "lagged";
   }
-}
-
-/** Why a reader cannot go on without a hole. */
-interface Loss {
-  readonly reason: LiveGapReason;
-  readonly missed: number | undefined;
 }
 
 function sourceEnded(): LiveError {

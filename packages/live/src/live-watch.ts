@@ -5,29 +5,50 @@ import type { LiveItem, LiveWatchOptions } from "./live.ts";
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+/** Tells watches that their handle was closed: a signal would warn of so many listeners. */
+export class LiveClosing {
+  #closed = false;
+  readonly #listeners: Set<() => void> = new Set();
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const listener of this.#listeners) listener();
+  }
+
+  add(listener: () => void): void {
+    this.#listeners.add(listener);
+    if (this.#closed) listener();
+  }
+
+  remove(listener: () => void): void {
+    this.#listeners.delete(listener);
+  }
+}
+
 /** The iterator of a watch: see {@link LiveSession.watch}. */
 export class LiveWatch<View> implements AsyncIterableIterator<LiveItem<View>> {
   readonly #items: AsyncGenerator<LiveItem<View>, void, undefined>;
   readonly #stop: AbortController = new AbortController();
   readonly #signal: AbortSignal | undefined;
-  readonly #closed: AbortSignal;
+  readonly #closing: LiveClosing;
   readonly #channel: LiveChannel<View>;
   readonly #abort = (): void => this.#stop.abort();
   #state: "new" | "open" | "ended" = "new";
 
-  /**
-   * @param after - Checked already.
-   * @param closed - Of the handle.
-   */
+  /** @param after - Checked already. */
   constructor(
     channel: LiveChannel<View>,
     after: LiveCursor | undefined,
     { signal, onLag = "gap" }: LiveWatchOptions,
-    closed: AbortSignal,
+    closing: LiveClosing,
   ) {
     this.#channel = channel;
     this.#signal = signal;
-    this.#closed = closed;
+    this.#closing = closing;
     const reading = new LiveReading(channel, after, onLag, this.#stop.signal);
     this.#items = channel.context.source.committedAfter === undefined ? reading.ofStore() : reading.ofBoth();
   }
@@ -48,7 +69,7 @@ export class LiveWatch<View> implements AsyncIterableIterator<LiveItem<View>> {
         throw error;
       }
     }
-    if (this.#end() && this.#closed.aborted && this.#signal?.aborted !== true) throw handleClosed();
+    if (this.#end() && this.#closing.closed && this.#signal?.aborted !== true) throw handleClosed();
     return DONE;
   }
 
@@ -61,10 +82,9 @@ export class LiveWatch<View> implements AsyncIterableIterator<LiveItem<View>> {
   #open(): void {
     this.#state = "open";
     this.#channel.watching += 1;
-    for (const signal of [this.#signal, this.#closed]) {
-      signal?.addEventListener("abort", this.#abort);
-      if (signal?.aborted === true) this.#abort();
-    }
+    this.#closing.add(this.#abort);
+    this.#signal?.addEventListener("abort", this.#abort);
+    if (this.#signal?.aborted === true) this.#abort();
   }
 
   /** Whether it was this call that ended it. */
@@ -74,7 +94,8 @@ export class LiveWatch<View> implements AsyncIterableIterator<LiveItem<View>> {
     this.#state = "ended";
     this.#abort();
     if (was === "open") this.#channel.watching -= 1;
-    for (const signal of [this.#signal, this.#closed]) signal?.removeEventListener("abort", this.#abort);
+    this.#closing.remove(this.#abort);
+    this.#signal?.removeEventListener("abort", this.#abort);
     return true;
   }
 }

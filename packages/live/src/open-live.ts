@@ -4,7 +4,7 @@ import { LiveCursor } from "./live-cursor.ts";
 import type { LivePayload } from "./live-event.ts";
 import { replayBehind, replayBoth } from "./live-replay.ts";
 import { type LiveTimers, platformTimers } from "./live-timers.ts";
-import { LiveWatch } from "./live-watch.ts";
+import { LiveClosing, LiveWatch } from "./live-watch.ts";
 import type {
   BeginTurnOptions,
   CommittedOptions,
@@ -65,7 +65,7 @@ export function openLive<View>(options: LiveOptions<View>): Live<View> {
 class LiveHandle<View> implements Live<View> {
   readonly #context: LiveContext<View>;
   readonly #sessionsMax: number;
-  readonly #closing: AbortController = new AbortController();
+  readonly #closing: LiveClosing = new LiveClosing();
   /** In the order they were last asked for. */
   readonly #channels: Map<string, LiveChannel<View>> = new Map();
 
@@ -91,11 +91,11 @@ class LiveHandle<View> implements Live<View> {
   }
 
   session(id: string): LiveSession<View> {
-    return new SessionHandle(id, () => this.#channel(id), this.#closing.signal);
+    return new SessionHandle(id, () => this.#channel(id), this.#closing);
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closing.close();
     this.#context.cancels?.close();
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
@@ -106,7 +106,7 @@ class LiveHandle<View> implements Live<View> {
   }
 
   #channel(session: string): LiveChannel<View> {
-    if (this.#closing.signal.aborted) throw handleClosed();
+    if (this.#closing.closed) throw handleClosed();
     const known = this.#channels.get(session);
     if (known !== undefined) return known;
     // Refuses what is no session id.
@@ -131,12 +131,12 @@ class LiveHandle<View> implements Live<View> {
 class SessionHandle<View> implements LiveSession<View> {
   readonly id: string;
   readonly #channel: () => LiveChannel<View>;
-  readonly #closed: AbortSignal;
+  readonly #closing: LiveClosing;
 
-  constructor(id: string, channel: () => LiveChannel<View>, closed: AbortSignal) {
+  constructor(id: string, channel: () => LiveChannel<View>, closing: LiveClosing) {
     this.id = id;
     this.#channel = channel;
-    this.#closed = closed;
+    this.#closing = closing;
   }
 
   async observe(): Promise<LiveObservation<View>> {
@@ -154,15 +154,15 @@ class SessionHandle<View> implements LiveSession<View> {
   watch(options: LiveWatchOptions = {}): AsyncIterableIterator<LiveItem<View>> {
     const { after } = options;
     const cursor = after === undefined ? undefined : LiveCursor.parse(after.toString(), this.id);
-    return new LiveWatch(this.#channel(), cursor, options, this.#closed);
+    return new LiveWatch(this.#channel(), cursor, options, this.#closing);
   }
 
   publish(payload: LivePayload<View>): void {
-    if (!this.#closed.aborted) this.#channel().publish(payload);
+    if (!this.#closing.closed) this.#channel().publish(payload);
   }
 
   async committed(options?: CommittedOptions<View>): Promise<void> {
-    if (!this.#closed.aborted) await this.#channel().committed(options);
+    if (!this.#closing.closed) await this.#channel().committed(options);
   }
 
   beginTurn(options: BeginTurnOptions): LiveTurn {
