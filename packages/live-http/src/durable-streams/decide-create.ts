@@ -12,6 +12,7 @@ import { StreamRefusal } from "./stream-refusal.ts";
 import { chunkItem, streamKeys, unchanged } from "./stream-rows.ts";
 import {
   isJson,
+  type Lifetime,
   mediaType,
   statusOf,
   type StreamPin,
@@ -190,10 +191,8 @@ function firstMessages(contentType: string, body: Uint8Array) {
   return parseMessages(body);
 }
 
-function lifetimeOf(
-  { ttlSeconds, expiresAt }: StreamRequest,
-  source: StreamPin,
-): { readonly ttlSeconds?: number; readonly expiresAt?: string } {
+/** What a fork asks for, else what its source has. */
+export function lifetimeOf({ ttlSeconds, expiresAt }: Lifetime, source: Lifetime): Lifetime {
   if (ttlSeconds !== undefined) return { ttlSeconds };
   if (expiresAt !== undefined) return { expiresAt };
   if (source.ttlSeconds !== undefined) return { ttlSeconds: source.ttlSeconds };

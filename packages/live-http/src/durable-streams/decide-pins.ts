@@ -76,18 +76,16 @@ export function decidePin(
 
 /**
  * Decides that a fork reads no more. The last fork of a stream that was deleted, or has expired, takes it along.
- *
- * @returns Whether the stream is removed: its rows are to be, too.
  */
-export function decideUnpin(
-  snapshot: StreamSnapshot & { readonly pin: Row<StreamPin> },
-): StreamChange<boolean> {
+export function decideUnpin(snapshot: StreamSnapshot & { readonly pin: Row<StreamPin> }): StreamChange<void> {
   const register = snapshot.register.body;
-  if (register === undefined || snapshot.pin.body === undefined) return noChange(false);
+  if (register === undefined || snapshot.pin.body === undefined) return noChange(undefined);
   const left = { ...register, pins: register.pins - 1 };
   const status = statusOf(register, snapshot.lease.body, snapshot.nowMs);
   const removed = status === "gone" && left.pins === 0;
-  const change = removed ? removalChange(snapshot, register, true) : registerChange(snapshot, left, false);
+  const change = removed
+    ? removalChange(snapshot, register, undefined)
+    : registerChange(snapshot, left, undefined);
   return {
     ...change,
     checks: [...change.checks, unchanged(snapshot.pin)],
@@ -108,6 +106,18 @@ export function decideDelete(snapshot: StreamSnapshot): StreamChange<DeleteResul
   if (register.pins === 0) return removalChange(snapshot, register, "removed");
   const gone: StreamRegister = { ...register, phase: "gone" };
   return registerChange<DeleteResult>(snapshot, gone, "kept");
+}
+
+/**
+ * Decides whether a life has expired, or is a fork that was never made whole, and removes it if so.
+ *
+ * @returns Whether its rows are to be removed.
+ */
+export function decideExpiry(snapshot: StreamSnapshot, incarnation: string): StreamChange<boolean> {
+  const { register, lease, nowMs } = snapshot;
+  if (register.body?.incarnation !== incarnation) return noChange(false);
+  if (statusOf(register.body, lease.body, nowMs) !== "expired") return noChange(false);
+  return removalChange(snapshot, register.body, true);
 }
 
 /** Where a fork asks to leave a stream, before what lies behind its offset is counted. */

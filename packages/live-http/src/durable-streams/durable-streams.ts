@@ -1,6 +1,7 @@
 import { corsHeaders } from "../cors.ts";
 import { readBody } from "../read-body.ts";
 import type { AppendResult } from "./decide-append.ts";
+import { ExpiryIndex } from "./expiry-index.ts";
 import { parseQuery } from "./read-query.ts";
 import { catchUpResponse, headResponse, longPollResponse, type ReadContext } from "./read-stream.ts";
 import { tailHeaders } from "./stream-change.ts";
@@ -21,6 +22,7 @@ import {
   STREAM_SURFACE,
   withHeaders,
 } from "./stream-responses.ts";
+import { StreamRemoval } from "./stream-removal.ts";
 import { StreamStore } from "./stream-store.ts";
 import { StreamWaits } from "./stream-waits.ts";
 
@@ -65,7 +67,9 @@ export function durableStreams(options: DurableStreamsOptions): DurableStreamsHa
     waitersMax,
   });
   const { randomBytes, onError } = settings;
-  const lifecycle = new StreamLifecycle({ store, bounds: settings, randomBytes, onError });
+  const index = new ExpiryIndex(kv, namespace);
+  const removal = new StreamRemoval({ store, index, onError });
+  const lifecycle = new StreamLifecycle({ store, removal, index, bounds: settings, randomBytes });
   const context: HandlerContext = { settings, store, waits, lifecycle, writes: { count: 0 } };
   const cors = corsHeaders(settings.cors, STREAM_SURFACE);
   const common = {

@@ -8,3 +8,4 @@ export type {
   StreamLimits,
 } from "./stream-options.ts";
 export type { StreamErrorCode } from "./stream-refusal.ts";
+export { sweepDurableStreams, type SweepOptions } from "./sweep-streams.ts";

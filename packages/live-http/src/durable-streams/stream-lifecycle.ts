@@ -1,21 +1,28 @@
-import { decodeKey, type KvKey, prefixRange } from "@tidemark/kv";
 import { decideAppend, type AppendResult, type StreamAppend, type StreamBounds } from "./decide-append.ts";
-import { decideCreate, decideFork, type StreamCreation, type StreamLife } from "./decide-create.ts";
-import { decideDelete, decidePin, decideUnpin, forkAnchor, type ForkBounds } from "./decide-pins.ts";
+import {
+  decideCreate,
+  decideFork,
+  lifetimeOf,
+  type StreamCreation,
+  type StreamLife,
+} from "./decide-create.ts";
+import { decideDelete, decidePin, forkAnchor, type ForkBounds } from "./decide-pins.ts";
+import type { ExpiryIndex } from "./expiry-index.ts";
 import type { StreamSnapshot } from "./stream-change.ts";
 import { boundaryAfter } from "./stream-reader.ts";
 import { StreamRefusal } from "./stream-refusal.ts";
-import { LIFE_ROWS, pinRow, producerRow, remainsRow, type Row, streamKeys } from "./stream-rows.ts";
-import type { StreamPin, StreamRegister } from "./stream-state.ts";
+import { readPin, type StreamRemoval } from "./stream-removal.ts";
+import { producerRow, streamKeys } from "./stream-rows.ts";
+import { type Lifetime, statusOf, type StreamPin, type StreamRegister } from "./stream-state.ts";
 import { same, type StreamStore } from "./stream-store.ts";
 
 /** What the lives of streams need beside a store. */
 export interface StreamLifecycleOptions {
   readonly store: StreamStore;
   readonly bounds: StreamBounds & ForkBounds;
+  readonly removal: StreamRemoval;
+  readonly index: ExpiryIndex;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** Called with what went wrong while removing rows that nobody can read any more: it is tried again later. */
-  readonly onError: (error: unknown) => void;
 }
 
 /** What came of a creation. */
@@ -26,18 +33,19 @@ export interface CreatedStream {
 
 const INCARNATION_BYTES = 12;
 const MS_STEPS = 1_000;
-const ROWS_PER_COMMIT = 256;
 /** How often a creation begins anew because another took its place meanwhile. */
 const CREATIONS_MAX = 16;
 
 /** How streams come to be, grow and end. Steps that touch two streams can be cut short after each: the next goes on. */
 export class StreamLifecycle {
   readonly #store: StreamStore;
+  readonly #removal: StreamRemoval;
   readonly #bounds: StreamBounds & ForkBounds;
   readonly #options: StreamLifecycleOptions;
 
   constructor(options: StreamLifecycleOptions) {
     this.#store = options.store;
+    this.#removal = options.removal;
     this.#bounds = options.bounds;
     this.#options = options;
   }
@@ -61,16 +69,18 @@ export class StreamLifecycle {
   /** Creates a stream, or finds it as it is asked for. @throws StreamRefusal */
   async create(path: string, creation: StreamCreation): Promise<CreatedStream> {
     for (let attempt = 0; attempt < CREATIONS_MAX; attempt++) {
-      const result = await this.#store.change(path, same, (snapshot) =>
-        decideCreate(snapshot, creation, this.#life(snapshot), this.#bounds),
+      const result = await this.#store.change(
+        path,
+        (snapshot) => this.#withLife(snapshot, creation),
+        (snapshot) => decideCreate(snapshot, creation, snapshot.life, this.#bounds),
       );
       if (result.kind === "existing") return { created: false, register: result.register };
       if (result.kind === "created") {
-        await this.#removeRemains(path);
+        await this.#removal.tryRemoveRemains(path);
         return { created: true, register: result.register };
       }
       if (result.kind === "gone") {
-        if (await this.#clearPins(path, result.register)) continue;
+        if (await this.#removal.clearPins(path, result.register)) continue;
         throw new StreamRefusal("STREAM_CONFLICT", "The stream was deleted, and is kept for its forks");
       }
       const register = await this.#fork(path, result.register.incarnation, creation);
@@ -84,7 +94,7 @@ export class StreamLifecycle {
   /** Deletes a stream; one that has forks is kept for them. @throws StreamRefusal */
   async delete(path: string): Promise<void> {
     const result = await this.#store.change(path, same, decideDelete);
-    if (result === "removed") await this.#removeRemains(path);
+    if (result === "removed") await this.#removal.tryRemoveRemains(path);
   }
 
   /** The two last steps of a fork: its source is pinned, then it is whole. */
@@ -95,14 +105,15 @@ export class StreamLifecycle {
   ): Promise<StreamRegister | undefined> {
     const source = creation.request.fork!.path;
     const pin = await this.#pin(source, { path, incarnation }, creation);
+    await this.#announce(path, incarnation, lifetimeOf(creation.request, pin));
     try {
       const register = await this.#store.change(path, same, (snapshot) =>
         decideFork(snapshot, creation, incarnation, pin, this.#bounds),
       );
-      if (register === undefined) await this.#unpin(source, incarnation);
+      if (register === undefined) await this.#removal.unpin(source, incarnation);
       return register;
     } catch (error) {
-      if (error instanceof StreamRefusal) await this.#unpin(source, incarnation);
+      if (error instanceof StreamRefusal) await this.#removal.unpin(source, incarnation);
       throw error;
     }
   }
@@ -116,7 +127,7 @@ export class StreamLifecycle {
     return this.#store.change(
       source,
       async (snapshot) => {
-        const pin = await this.#readPin(snapshot, incarnation);
+        const pin = await readPin(this.#store, snapshot, incarnation);
         const register = snapshot.register.body;
         if (register === undefined || pin.body !== undefined || draft.request.subOffset === 0) {
           return { ...snapshot, pin, boundary: 0 };
@@ -128,60 +139,23 @@ export class StreamLifecycle {
     );
   }
 
-  async #unpin(source: string, fork: string): Promise<void> {
-    const removed = await this.#store.change(
-      source,
-      async (snapshot) => ({ ...snapshot, pin: await this.#readPin(snapshot, fork) }),
-      decideUnpin,
-    );
-    if (removed) await this.#removeRemains(source);
+  /** A life that may begin, if there is none: when it is to be looked at is written before it does. */
+  async #withLife(
+    snapshot: StreamSnapshot,
+    { request }: StreamCreation,
+  ): Promise<StreamSnapshot & { readonly life: StreamLife }> {
+    const life = this.#life(snapshot);
+    const status = statusOf(snapshot.register.body, snapshot.lease.body, snapshot.nowMs);
+    const begins = (status === "none" || status === "expired") && request.fork === undefined;
+    if (begins) await this.#announce(snapshot.path, life.incarnation, request);
+    return { ...snapshot, life };
   }
 
-  async #readPin(snapshot: StreamSnapshot, fork: string): Promise<Row<StreamPin>> {
-    const key = streamKeys.pin(snapshot.register.body?.incarnation ?? fork, fork);
-    return pinRow.read(key, await this.#store.row(snapshot.path, key), snapshot.place);
-  }
-
-  /** Takes away pins of forks that never came to be, or are no more: their process died. Whether there were any. */
-  async #clearPins(path: string, { incarnation }: StreamRegister): Promise<boolean> {
-    const place = this.#store.place(path);
-    const { items } = await this.#store.kv.scan(place.partition, prefixRange(["pin", incarnation]));
-    let cleared = false;
-    for (const { key, value } of items) {
-      const fork = lastPart(key);
-      const { register } = await this.#store.load(pinRow.read(key, value, place).body!.path);
-      if (register.body?.incarnation === fork) continue;
-      await this.#unpin(path, fork);
-      cleared = true;
-    }
-    return cleared;
-  }
-
-  /** Removes the rows of lives that have ended at a path. What fails is tried again when the path is next created. */
-  async #removeRemains(path: string): Promise<void> {
-    try {
-      const place = this.#store.place(path);
-      const { items } = await this.#store.kv.scan(place.partition, prefixRange(["remains"]));
-      for (const { key, value } of items) {
-        const incarnation = lastPart(key);
-        for (const kind of LIFE_ROWS) await this.#removeRows(path, [kind, incarnation]);
-        const source = remainsRow.read(key, value, place).body?.source;
-        if (source !== undefined) await this.#unpin(source, incarnation);
-        await this.#store.kv.commit(place.partition, { deletes: [key] });
-      }
-    } catch (error) {
-      this.#options.onError(error);
-    }
-  }
-
-  async #removeRows(path: string, prefix: readonly string[]): Promise<void> {
-    const partition = this.#store.partition(path);
-    const limit = Math.min(ROWS_PER_COMMIT, this.#store.kv.capabilities.keysPerCommitMax);
-    for (;;) {
-      const { items } = await this.#store.kv.scan(partition, { ...prefixRange(prefix), limit });
-      if (items.length === 0) return;
-      await this.#store.kv.commit(partition, { deletes: items.map(({ key }) => key) });
-    }
+  async #announce(path: string, incarnation: string, { ttlSeconds, expiresAt }: Lifetime): Promise<void> {
+    if (ttlSeconds === undefined && expiresAt === undefined) return;
+    const nowMs = await this.#store.kv.nowMs();
+    const dueMs = expiresAt === undefined ? nowMs + ttlSeconds! * 1_000 : Math.max(0, Date.parse(expiresAt));
+    await this.#options.index.add({ path, incarnation, dueMs });
   }
 
   /** What names the life that begins now. Epochs of two lives of one path differ, but for a chance of one in a thousand within one millisecond. */
@@ -191,9 +165,4 @@ export class StreamLifecycle {
     const step = ((bytes[0]! << 8) | bytes[1]!) % MS_STEPS;
     return { incarnation, epoch: Math.max(1, nowMs * MS_STEPS + step) };
   }
-}
-
-/** The life that a pin or what remains is named by. */
-function lastPart(key: KvKey): string {
-  return String(decodeKey(key).at(-1));
 }

@@ -1,5 +1,5 @@
 import { guardSafe, type Hasher, nobleHasher } from "@tidemark/core";
-import type { Kv } from "@tidemark/kv";
+import { type Kv, KvError } from "@tidemark/kv";
 import type { CorsOptions } from "../cors.ts";
 import { platformTimer, type SetTimer } from "../platform.ts";
 
@@ -97,7 +97,8 @@ const RECORD_BYTES = 16 * 1024;
 /**
  * Fills the options in.
  *
- * @throws `TypeError` without `authorize` where `development` is not set; `RangeError` for a limit that is none.
+ * @throws `TypeError` without `authorize` where `development` is not set; `RangeError` for a limit that is none;
+ * `KvError` `KV_UNSUPPORTED` for a store that does not scan.
  */
 export function streamSettings(options: DurableStreamsOptions): StreamSettings {
   const { kv, namespace = "durable-streams", basePath = "" } = options;
@@ -106,7 +107,12 @@ export function streamSettings(options: DurableStreamsOptions): StreamSettings {
   if (!/^(?:\/[\w.~-]+)*$/.test(basePath)) {
     throw new RangeError("A base path is empty, or begins with a slash and does not end with one");
   }
-  const { commitBytesMax, valueBytesMax } = kv.capabilities;
+  const { commitBytesMax, name, scan, valueBytesMax } = kv.capabilities;
+  if (!scan) {
+    throw new KvError("KV_UNSUPPORTED", `Streams need a store that scans: ${name} does not`, {
+      capability: "scan",
+    });
+  }
   const storable = Math.max(1, Math.min(commitBytesMax, valueBytesMax) - RECORD_BYTES);
   return {
     kv,

@@ -10,11 +10,15 @@ export interface StreamSegment {
   readonly to: number;
 }
 
-/** What a creation asked for, to tell whether another asks for the same. */
-export interface StreamRequest {
+/** When a stream expires: so long after it was last read or written, or at a time. Neither: never. */
+export interface Lifetime {
   readonly ttlSeconds?: number;
   /** As it was written. */
   readonly expiresAt?: string;
+}
+
+/** What a creation asked for, to tell whether another asks for the same. */
+export interface StreamRequest extends Lifetime {
   readonly fork?: StreamForkRequest;
 }
 

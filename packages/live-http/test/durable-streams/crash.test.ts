@@ -36,13 +36,29 @@ const SCENARIOS: Readonly<Record<string, (ask: Ask, kv: Kv) => Promise<void>>> =
     expect(await readAll(handlerOver(kv), "/fork")).toBe("sour cream");
     await ask("DELETE", "/fork", {}, [404]);
     // Whatever was left half done is done by those who come to lie there.
-    await ask("PUT", "/fork", { headers: TEXT });
     await ask("PUT", "/source", { headers: TEXT, body: "new" });
+    await ask("PUT", "/fork", { headers: TEXT });
     expect(await readAll(handlerOver(kv), "/source")).toBe("new");
     expect(await rowsOf(kv, "/source")).toEqual(["chunk", "stream"]);
     expect(await rowsOf(kv, "/fork")).toEqual(["stream"]);
   },
 };
+
+test("durableStreams() LIV-10 a fork that was left half made keeps its source only until the path is wanted", async () => {
+  for (let at = 1; ; at++) {
+    const kv = openMemoryKv();
+    const handle = handlerOver(kv);
+    await send(handle, "PUT", "/source", { headers: TEXT, body: "source" });
+    const failing = interruptingKv(kv.handle(), { at, when: "after" });
+    // Whoever made it does not come back.
+    await send(handlerOver(failing), "PUT", "/fork", { headers: { "stream-forked-from": "/source" } });
+    const whole = (await send(handle, "HEAD", "/fork")).status === 200;
+    await send(handle, "DELETE", "/source");
+    expect((await send(handle, "PUT", "/source", { headers: TEXT })).status).toBe(whole ? 409 : 201);
+    if (!whole) expect(await rowsOf(kv, "/source")).toEqual(["stream"]);
+    if (!failing.interrupted) break;
+  }
+});
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   for (const when of ["before", "after"] as const) {

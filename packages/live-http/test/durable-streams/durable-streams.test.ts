@@ -18,6 +18,11 @@ import {
 const offsetOf = (response: Response): string => response.headers.get("stream-next-offset")!;
 
 describe("durableStreams() authorises", () => {
+  test("LIV-10 nothing over a store that does not scan", () => {
+    const kv = openMemoryKv({ scan: false });
+    expect(() => openStreams({ kv })).toThrow(expect.objectContaining({ code: "KV_UNSUPPORTED" }));
+  });
+
   test("LIV-10 nobody without a hook, but in development", () => {
     expect(() => durableStreams({ kv: openMemoryKv() })).toThrow(TypeError);
     const said: string[] = [];
@@ -183,8 +188,9 @@ describe("durableStreams() keeps offsets", () => {
     }
   });
 
-  test("LIV-10 of a fork: the source's up to where it leaves it, then its own, always growing", async () => {
-    const handle = openStreams();
+  test("LIV-10 of a fork: the source's up to where it leaves it, then its own, always growing, though the clock goes back", async () => {
+    let nowMs = 2_000_000;
+    const handle = openStreams({ kv: openMemoryKv({ nowMs: () => (nowMs -= 1_000) }) });
     const offsets = [offsetOf(await send(handle, "PUT", "/a", { headers: TEXT, body: "ab" }))];
     offsets.push(offsetOf(await send(handle, "POST", "/a", { headers: TEXT, body: "cd" })));
     const fork = { "stream-forked-from": "/a", "stream-fork-offset": offsets[1]! };

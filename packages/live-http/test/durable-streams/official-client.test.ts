@@ -5,7 +5,10 @@ import { openStreams } from "./support.ts";
 const url = "http://streams.test/chat/1";
 
 /** The handler as the `fetch` of a client; every answer to some requests is lost, though they were done. */
-function lossyFetch(handle: ReturnType<typeof openStreams>, isLost: (request: Request) => boolean): typeof fetch {
+function lossyFetch(
+  handle: ReturnType<typeof openStreams>,
+  isLost: (request: Request) => boolean,
+): typeof fetch {
   return async (...given) => {
     const request = new Request(...given);
     const response = await handle(request);
