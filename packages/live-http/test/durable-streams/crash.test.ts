@@ -2,7 +2,7 @@ import { type InterruptingKv, interruptingKv } from "@tidemark/kv-conformance";
 import { decodeKey, type Kv, openMemoryKv } from "@tidemark/kv";
 import { expect, test } from "vitest";
 import { durableStreams } from "../../src/durable-streams/index.ts";
-import { type Given, producer, readAll, send, TEXT } from "./support.ts";
+import { type Given, NO_HASHER, producer, readAll, send, TEXT } from "./support.ts";
 
 const SCENARIOS: Readonly<Record<string, (ask: Ask, kv: Kv) => Promise<void>>> = {
   "appends of a producer": async (ask, kv) => {
@@ -91,7 +91,7 @@ function askOver(failing: InterruptingKv, kv: Kv): Ask {
 }
 
 function handlerOver(kv: Kv) {
-  return durableStreams({ kv, authorize: () => true });
+  return durableStreams({ kv, authorize: () => true, hasher: NO_HASHER });
 }
 
 /** The kinds of the rows of a stream, in order. */

@@ -12,7 +12,7 @@ import { startRedis } from "@tidemark/servers";
 import { expect, onTestFinished, test } from "vitest";
 import { openStreams, send, TEXT } from "./support.ts";
 
-const APPENDS = 40;
+const APPENDS = 30;
 const TYPESCRIPT = ["--conditions=@tidemark/source", "--import", "tsx"];
 const PROGRAM = fileURLToPath(new URL("append-program.ts", import.meta.url));
 
