@@ -1,7 +1,6 @@
 import { parseStreamOffset, type StreamClock } from "@tidemark/live";
 import type { UIMessageChunk } from "ai";
-import { ChatEventReader, SilentError } from "./chat-event-reader.ts";
-import { STREAM_HEADER } from "./chat-events.ts";
+import { ChatEventReader } from "./chat-event-reader.ts";
 import { ChatError } from "./errors.ts";
 
 /** How connections are made. */
@@ -18,7 +17,10 @@ export interface ChatConnectionOptions {
 export interface ChatAnswer {
   /** Where it is resumed, below the place of a region. */
   readonly path: string;
-  readonly stream: string;
+  /** The stream that was asked for; else the last one of the chat. */
+  readonly stream: string | undefined;
+  /** Told which stream it is, with the first event. */
+  readonly found: (stream: string) => void;
   readonly init: RequestInit;
   /** The page does not want it any more: the stream fails with its reason. */
   readonly signal: AbortSignal;
@@ -40,12 +42,6 @@ export class ChatConnection {
 
   constructor(options: ChatConnectionOptions) {
     this.#options = options;
-  }
-
-  /** The stream that a response is of; `undefined` if it is of none. */
-  streamOf(response: Response): string | undefined {
-    const encoded = response.headers.get(STREAM_HEADER);
-    return encoded === null ? undefined : decodeURIComponent(encoded);
   }
 
   /**
@@ -104,9 +100,15 @@ export class ChatConnection {
         }
         const chunks: UIMessageChunk[] = [];
         for (const { data, id } of events) {
-          if (data === "[DONE]") return chunks.length > 0 ? (reader.end(), chunks) : undefined;
-          if (id !== undefined && isRead(id, offset)) continue;
-          offset = id ?? offset;
+          if (data === "[DONE]") {
+            reader.end();
+            break;
+          }
+          if (id !== undefined) {
+            if (isRead(id, offset)) continue;
+            if (offset === undefined) answer.found(parseStreamOffset(id).stream);
+            offset = id;
+          }
           chunks.push(parseChunk(data));
         }
         if (chunks.length > 0) {
@@ -180,11 +182,10 @@ export class ChatConnection {
   }
 }
 
-/** What happens to a connection that failed: nothing, it is made again; unless nobody wants it any more. */
+/** A connection that failed, however it says so, is made again; unless nobody wants it any more. */
 function lost(error: unknown, stop: AbortSignal): undefined {
   stop.throwIfAborted();
-  if (!(error instanceof TypeError || error instanceof SilentError || error instanceof DOMException))
-    throw error;
+  if (error instanceof ChatError) throw error;
 }
 
 /** Whether an event was given before: a proxy may have sent it again. */
@@ -205,9 +206,8 @@ function parseChunk(data: string): UIMessageChunk {
 }
 
 function pathAfter({ path, stream }: ChatAnswer, offset: string | undefined): string {
-  const query =
-    offset === undefined ? `stream=${encodeURIComponent(stream)}` : `offset=${encodeURIComponent(offset)}`;
-  return `${path}?${query}`;
+  if (offset !== undefined) return `${path}?offset=${encodeURIComponent(offset)}`;
+  return stream === undefined ? path : `${path}?stream=${encodeURIComponent(stream)}`;
 }
 
 /** A path below a place, whose query stays at the end. */

@@ -5,11 +5,6 @@ import { ChatError } from "./errors.ts";
 /** UTF-16 units of an event: as long as the longest stream. */
 const EVENT_LENGTH_MAX: number = 16 * 1024 * 1024;
 
-/** A connection on which nothing came, not even a heartbeat, for too long. */
-export class SilentError extends Error {
-  override readonly name = "SilentError";
-}
-
 /** Reads the events of one response. */
 export class ChatEventReader {
   readonly #body: ReadableStreamDefaultReader<Uint8Array>;
@@ -53,7 +48,7 @@ export class ChatEventReader {
     void this.#body.cancel().catch(() => undefined);
   }
 
-  /** The events of the next bytes; `undefined` if the connection is closed. @throws {@link SilentError}, or what the body fails with. */
+  /** The events of the next bytes; `undefined` if the connection is closed. @throws what the body fails with, and when nothing comes. */
   async next(): Promise<readonly EventSourceMessage[] | undefined> {
     if (this.#ended) return [];
     const { done, value } = await this.#read();
@@ -68,7 +63,7 @@ export class ChatEventReader {
     return new Promise((resolve, reject) => {
       const callOff = this.#clock.schedule(this.#silenceMs, () => {
         void this.#body.cancel().catch(() => undefined);
-        reject(new SilentError(`Nothing came for ${this.#silenceMs} ms`));
+        reject(new Error(`Nothing came for ${this.#silenceMs} ms, not even a heartbeat`));
       });
       this.#body.read().then(resolve, reject).finally(callOff);
     });

@@ -8,8 +8,6 @@ export const CHAT_EVENT_HEADERS: Readonly<Record<string, string>> = {
   "x-vercel-ai-ui-message-stream": "v1",
 };
 
-/** The header that names the stream of an answer. */
-export const STREAM_HEADER = "tidemark-stream";
 /** Between two events, and after each in the log of an answer. */
 const END_OF_EVENT = "\n\n";
 /** The last event of every answer: a connection that ends without it was lost. */

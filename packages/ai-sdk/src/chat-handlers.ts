@@ -7,7 +7,7 @@ import {
   type StreamLogs,
   type StreamWriter,
 } from "@tidemark/live";
-import { CHAT_EVENT_HEADERS, eventOf, STREAM_HEADER } from "./chat-events.ts";
+import { CHAT_EVENT_HEADERS, eventOf } from "./chat-events.ts";
 import { chatEventStream } from "./chat-event-stream.ts";
 import { type ChatRequest, checkChatId, readChatRequest } from "./chat-request.ts";
 import { ChatError } from "./errors.ts";
@@ -81,6 +81,7 @@ export interface ChatHandlers {
   readonly handle: (request: Request) => Promise<Response>;
 }
 
+const ERROR_SHOWN = "An error occurred.";
 const HEARTBEAT_MS_MAX = 10_000;
 const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
 
@@ -98,12 +99,19 @@ export function createChatHandlers<Message extends UIMessage = UIMessage>(
     saveMessages,
     development = false,
     session: sessionOf = (chatId: string) => chatId,
-    onError = () => "An error occurred.",
     heartbeatMs = HEARTBEAT_MS_MAX,
     missingMs = 5_000,
     bodyBytesMax = BODY_BYTES_MAX,
     clock = platformClock,
   } = options;
+  const onError = (error: unknown): string => {
+    try {
+      return options.onError?.(error) ?? ERROR_SHOWN;
+    } catch {
+      // Whoever failed to log a failure is not to fail for it.
+      return ERROR_SHOWN;
+    }
+  };
   const authorize = options.authorize ?? (() => development);
   if (options.authorize === undefined && !development)
     throw new TypeError("createChatHandlers needs authorize, or development: true");
@@ -114,12 +122,15 @@ export function createChatHandlers<Message extends UIMessage = UIMessage>(
     const answer = await authorize(request, access);
     if (answer === true) return undefined;
     return answer === false
-      ? errorResponse(new ChatError("CHAT_FORBIDDEN", `This chat may not be used to ${access.action}`))
+      ? errorResponse(
+          new ChatError("CHAT_FORBIDDEN", `This chat may not be used to ${access.action}`),
+          onError,
+        )
       : answer;
   };
   const events = (session: string, stream: string, after?: string): Response =>
     new Response(chatEventStream({ streams, clock, session, stream, after, heartbeatMs, missingMs }), {
-      headers: { ...CHAT_EVENT_HEADERS, [STREAM_HEADER]: encodeURIComponent(stream) },
+      headers: CHAT_EVENT_HEADERS,
     });
 
   const save = async (turn: ChatTurn<Message>): Promise<void> => {
@@ -134,7 +145,7 @@ export function createChatHandlers<Message extends UIMessage = UIMessage>(
     pipeToStream(
       writer,
       () => respond({ ...turn, signal: writer.signal }),
-      (chunk) => eventOf(withMessageId(chunk, turn.streamId)),
+      (chunk) => eventOf(withMessageId(chunk, turn)),
       onError,
     );
 
@@ -228,9 +239,14 @@ function chatIdOf({ pathname }: URL): string {
   }
 }
 
-/** An answer that is given again has the id that it had: a page that has part of it replaces that part. */
-function withMessageId(chunk: UIMessageChunk, streamId: string): UIMessageChunk {
-  return chunk.type === "start" && chunk.messageId === undefined ? { ...chunk, messageId: streamId } : chunk;
+/**
+ * An answer that is given again has the id that it had: a page that has part of it replaces that part. One that goes on
+ * with a message, after a tool was called in the page, has the id of that message.
+ */
+function withMessageId(chunk: UIMessageChunk, { messages, streamId }: ChatTurn): UIMessageChunk {
+  if (chunk.type !== "start" || chunk.messageId !== undefined) return chunk;
+  const last = messages.at(-1);
+  return { ...chunk, messageId: last?.role === "assistant" ? last.id : streamId };
 }
 
 function nothing(): Response {

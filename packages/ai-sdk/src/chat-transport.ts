@@ -128,13 +128,14 @@ export class TidemarkChatTransport<Message extends UIMessage = UIMessage> implem
         ...this.#init(headers),
         signal: AbortSignal.any([signal, superseded.signal]),
       });
-      const stream = this.#connection.streamOf(first);
-      if (first.status === 204 || stream === undefined) {
+      if (first.status === 204) {
         ended();
         return null;
       }
-      this.#remember(chatId, stream);
-      return this.#chunks({ chatId, stream, headers, signal, superseded: superseded.signal, ended }, first);
+      return this.#chunks(
+        { chatId, stream: undefined, headers, signal, superseded: superseded.signal, ended },
+        first,
+      );
     } catch (error) {
       ended();
       if (superseded.signal.aborted && !signal.aborted) return null;
@@ -161,7 +162,7 @@ export class TidemarkChatTransport<Message extends UIMessage = UIMessage> implem
   #chunks(
     answer: {
       readonly chatId: string;
-      readonly stream: string;
+      readonly stream: string | undefined;
       readonly headers: Headers;
       readonly signal: AbortSignal;
       readonly superseded?: AbortSignal;
@@ -173,6 +174,7 @@ export class TidemarkChatTransport<Message extends UIMessage = UIMessage> implem
     return this.#connection.chunks(first, {
       path: `/${segmentOf(chatId)}/stream`,
       stream,
+      found: (one) => this.#remember(chatId, one),
       init: this.#init(headers),
       signal,
       superseded,

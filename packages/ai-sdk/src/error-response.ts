@@ -12,10 +12,10 @@ const STATUS: Partial<Record<ChatErrorCode, number>> = {
 };
 
 /** A failure as a response: `{ code, message }`. What is not ours is logged, and shown to nobody. */
-export function errorResponse(error: unknown, onError?: (error: unknown) => string): Response {
+export function errorResponse(error: unknown, onError: (error: unknown) => string): Response {
   const known = asChatError(error);
   if (known === undefined) {
-    const message = onError?.(error) ?? "An error occurred.";
+    const message = onError(error);
     return Response.json({ code: "INTERNAL", message }, { status: 500 });
   }
   const { code, message, retryable } = known;

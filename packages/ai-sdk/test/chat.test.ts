@@ -158,6 +158,31 @@ test("LIV-9 a producer that is gone is shown, and the spinner ends", async () =>
   expect(before.text).toBe("At no");
 });
 
+test("createChatHandlers() gives an answer an id that stays: its own, or that of the message that it goes on with", async () => {
+  const { fetch } = openChatRegions({ respond: () => ReadableStream.from([{ type: "start" }] as const) });
+  const question = { id: "q", role: "user", parts: [] };
+  for (const [requestId, messages, expected] of [
+    ["r-1", [question], "r-1"],
+    ["r-2", [question, { id: "a", role: "assistant", parts: [] }], "a"],
+  ] as const) {
+    const body = JSON.stringify({ id: "trip", messages, requestId });
+    const response = await fetch("https://us.test/api/chat", { method: "POST", body });
+    expect(await response.text()).toContain(`data: {"type":"start","messageId":"${expected}"}\n\n`);
+  }
+});
+
+test("createChatHandlers() answers also when what should log a failure fails", async () => {
+  const { fetch } = openChatRegions({
+    authorize: () => Promise.reject(new Error("no database")),
+    onError() {
+      throw new Error("no log");
+    },
+  });
+  const response = await fetch("https://us.test/api/chat/trip/stream");
+  expect(response.status).toBe(500);
+  expect(await response.json()).toEqual({ code: "INTERNAL", message: "An error occurred." });
+});
+
 test("LIV-9 what the model fails with ends the answer, with what it may say", async () => {
   const { us, transport } = openChatRegions({
     respond: () => Promise.reject(new Error("no key")),
