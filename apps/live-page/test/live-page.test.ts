@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import type { StreamWriter } from "@tidemark/live";
 import { watchSession } from "@tidemark/live-http/client";
-import { haveChromium, openFaultProxy, type FaultProxy } from "@tidemark/servers";
-import { chromium, type Browser, type Page } from "playwright-core";
+import { openFaultProxy, type FaultProxy } from "@tidemark/servers";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AnswerPiece, AnswerView } from "../src/answer.ts";
 import { LocalServer, pageHandler } from "../src/page-server.ts";
 import { openRegionPair, type RegionPair } from "../src/region-pair.ts";
+import { program, startBrowser } from "./browser.ts";
 
-const program = await haveChromium();
 const EVENTS_MAX = 8;
 
 /** Two regions behind links that can be cut, and pages that watch them. */
@@ -97,11 +97,7 @@ const words = (from: number, count: number): string[] =>
 describe.skipIf(program === undefined)("in a real browser", () => {
   let browser: Browser;
   beforeAll(async () => {
-    const { path, env } = program!;
-    browser = await chromium.launch({
-      executablePath: path,
-      env: { ...process.env, ...env },
-    });
+    browser = await startBrowser();
   });
   afterAll(() => browser?.close());
 

@@ -1,6 +1,7 @@
 import type { LiveCursor, LiveItem } from "@tidemark/live";
 import { corsHeaders } from "./cors.ts";
 import { OPEN_CURSORS, sealWith } from "./cursor-seal.ts";
+import { platformRandom } from "./platform.ts";
 import { seenOf } from "./session-frame.ts";
 import { settingsOf, type LiveHandlerOptions } from "./session-options.ts";
 import { jsonResponse, refusalOf, SessionRefusal } from "./session-refusal.ts";
@@ -10,6 +11,8 @@ import { StreamCounts } from "./stream-counts.ts";
 
 /** How long the answer to a client that comes back waits for an error that would make it another. */
 const FIRST_ITEM_MS = 100;
+/** When a plain `EventSource` comes back: half as long to half as long again, so that they do not come all at once. */
+const RETRY_MS = 1_000;
 
 /**
  * Makes a handler that shows live sessions over HTTP.
@@ -92,6 +95,7 @@ export function liveHandler<View>(
         ...(after === undefined ? {} : { after }),
         signals: [request.signal, ...(options.signal === undefined ? [] : [options.signal])],
         ...limits,
+        retryMs: RETRY_MS * (0.5 + platformRandom()),
         setTimer,
         writeCursor: (cursor) => cursors.seal(cursor),
         finished: (cursor) => isOver(session, cursor),

@@ -1,6 +1,6 @@
 import type { LiveCursor, LiveItem } from "@tidemark/live";
 import { formatItem, type SessionFrame, type WriteCursor } from "./session-frame.ts";
-import { formatSseComment, formatSseEvent } from "./sse-event.ts";
+import { formatSseComment, formatSseEvent, formatSseRetry } from "./sse-event.ts";
 import type { SetTimer } from "./platform.ts";
 
 /** Bytes that wait for a client which does not read, beside the item that is next. */
@@ -21,6 +21,8 @@ export interface SessionStreamOptions {
   readonly heartbeatMs: number;
   /** How long a client may leave unread what waits for it. */
   readonly unreadMsMax: number;
+  /** When a plain `EventSource` is to come back after the stream has ended. */
+  readonly retryMs: number;
   /** How long the stream lasts; then the client comes back, and is asked again who it is. */
   readonly streamMsMax: number;
   readonly setTimer: SetTimer;
@@ -77,6 +79,11 @@ class SessionSource {
       signal.addEventListener("abort", this.#over, { once: true });
       if (signal.aborted) this.#over();
     }
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    // Something comes at once, also where nothing happens: a client knows then that it is connected.
+    controller.enqueue(utf8.encode(formatSseRetry(this.#options.retryMs)));
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

@@ -36,6 +36,11 @@ export function formatSseComment(text: string): string {
   return `: ${oneLine(text)}\n\n`;
 }
 
+/** Formats how long an `EventSource` is to wait before it comes back. */
+export function formatSseRetry(ms: number): string {
+  return `retry: ${Math.round(ms)}\n\n`;
+}
+
 function oneLine(text: string): string {
   if (/[\r\n\0]/.test(text)) throw new RangeError("A field of an event has no CR, LF or NUL");
   return text;

@@ -29,7 +29,8 @@ describe("a stream of a session", () => {
     await timers.advance(29_000);
     await live.publish("s", say("a"));
     await timers.advance(36_000);
-    const lines = (await reading).split("\n\n");
+    const [retry, ...lines] = (await reading).split("\n\n");
+    expect(retry).toMatch(/^retry: \d{3,4}$/);
     const kinds = lines.map((line) =>
       line.startsWith(": ") ? "alive" : line.includes("event: ") ? "now" : line && "event",
     );
@@ -101,7 +102,7 @@ describe("a stream of a session", () => {
     const reading = text(body);
     await settle();
     stopping.abort();
-    expect(await reading).toMatch(/^id: \S+\nevent: observation\ndata: .*\n\n$/);
+    expect(await reading).toMatch(/^retry: \d+\n\nid: \S+\nevent: observation\ndata: .*\n\n$/);
     expect(timers.count).toBe(0);
     expect((await handler(new Request("http://localhost/sessions/s/events"))).status).toBe(503);
   });
@@ -113,7 +114,7 @@ describe("a stream of a session", () => {
     const reading = text(body);
     await settle();
     await live.store.close();
-    expect((await reading).split("\n\n")[1]).toBe(
+    expect((await reading).split("\n\n")[2]).toBe(
       'event: failed\ndata: {"code":"UNAVAILABLE","message":"Cannot answer now: the events are not to be had"}',
     );
     expect(timers.count).toBe(0);
