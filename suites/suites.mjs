@@ -37,6 +37,16 @@ export const SUITES = [
     package: "live-http",
     checks: "`@durable-streams/server-conformance-tests` 0.3.6",
   },
+  {
+    name: "openai-agents",
+    folder: "openai-agents",
+    package: "openai-agents",
+    checks: "`MemorySession` and the runner of `@openai/agents-core` 0.20.0",
+    use: {
+      "@openai/agents-core": "node_modules/@openai/agents-core/dist/index.mjs",
+      "@openai/agents-core/testing": "node_modules/@openai/agents-core/dist/testing/index.mjs",
+    },
+  },
   { name: "kv", folder: "kv", package: "kv", checks: "`@tidemark/kv-conformance`", ours: true },
   {
     name: "kv-lmdb",

@@ -55,6 +55,8 @@ export const HASH_CONTEXTS: {
   readonly langgraphDirectory: "tidemark 2026 langgraph-directory v1";
   readonly expressSessionShard: "tidemark 2026 express-session-shard v1";
   readonly zoneContent: "tidemark 2026 zone-content v1";
+  readonly openaiAgentsOperation: "tidemark 2026 openai-agents-operation v1";
+  readonly openaiAgentsTransaction: "tidemark 2026 openai-agents-transaction v1";
 } = {
   walBatchV1: "tidemark 2026 wal-batch v1",
   walBatchV2: "tidemark 2026 wal-batch v2",
@@ -95,6 +97,8 @@ export const HASH_CONTEXTS: {
   langgraphDirectory: "tidemark 2026 langgraph-directory v1",
   expressSessionShard: "tidemark 2026 express-session-shard v1",
   zoneContent: "tidemark 2026 zone-content v1",
+  openaiAgentsOperation: "tidemark 2026 openai-agents-operation v1",
+  openaiAgentsTransaction: "tidemark 2026 openai-agents-transaction v1",
 };
 
 const ascii = new TextEncoder();

@@ -43,6 +43,8 @@ export {
 export { followSessions, type FollowOptions } from "./follow-sessions.ts";
 export { guardPrefix, randomBytes } from "./adapter-options.ts";
 export { SealedRecords } from "./sealed-records.ts";
+export { base64, bytesOfBase64 } from "./base64.ts";
+export { hex } from "./hex.ts";
 export { SessionTurns } from "./session-turns.ts";
 export * from "./record-journal.ts";
 export * from "./record-message.ts";
