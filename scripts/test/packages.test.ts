@@ -15,6 +15,14 @@ test("the table lists every package of the workspace once", () => {
   expect([...table.keys()].sort()).toEqual(workspacePackages().map((one) => one.short));
 });
 
+test("the README lists every public package once", () => {
+  const listed = readFileSync(join(root, "README.md"), "utf8").matchAll(
+    /\(packages\/([a-z0-9-]+)\/README\.md\) +\|/g,
+  );
+  const published = workspacePackages().filter(({ manifest }) => manifest["private"] !== true);
+  expect([...listed].map(([, name]) => name).sort()).toEqual(published.map(({ short }) => short).sort());
+});
+
 test("all public packages share one version", () => {
   const versions = workspacePackages()
     .filter(({ manifest }) => manifest["private"] !== true)
