@@ -20,6 +20,7 @@ export * from "./open-live.ts";
 export type { LaneCount } from "./lane-tally.ts";
 export * from "./region-source.ts";
 export * from "./replay-store.ts";
+export * from "./session-store-source.ts";
 export { platformClock, type StreamClock } from "./stream-log-clock.ts";
 export * from "./stream-log-errors.ts";
 export type { StreamState } from "./stream-log-fold.ts";

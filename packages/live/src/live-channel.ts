@@ -116,22 +116,23 @@ export class LiveChannel<View> {
     void this.#outbox.put(payload);
   }
 
-  async committed({ head, frame }: CommittedOptions<View> = {}): Promise<void> {
+  async committed(options: CommittedOptions<View> = {}): Promise<void> {
     const { source, report } = this.context;
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     let current: LiveHead<View>;
     try {
-      current = head ?? (await source.observe(this.session));
+      current = options.head ?? (await source.observe(this.session));
     } catch (error) {
       report(this.session, error);
-      return this.#retryLater(frame);
+      return this.#retryLater(options.frame);
     }
     // What a later commit has told of already is no news.
     if (current.revision <= this.#published) return;
     this.#published = current.revision;
     this.#outbox.reached(current.revision);
     const appended: Promise<unknown>[] = [];
+    const { frame = current.frame } = options;
     if (frame !== undefined && frame !== "" && frame !== this.#frame) {
       this.#frame = frame;
       appended.push(this.#outbox.put({ kind: "agent_frame_switched", frame }, current.revision));

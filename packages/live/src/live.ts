@@ -6,6 +6,8 @@ export interface LiveHead<View> {
   /** Of the last commit; before any commit, the turn index. It only grows. */
   readonly revision: number;
   readonly view: View;
+  /** The agent frame that is current, where there are such. */
+  readonly frame?: string;
   /** The session cursor of this state, which every region honours; only with {@link LiveSource.committedAfter}. */
   readonly committed?: string;
 }
@@ -113,7 +115,7 @@ export interface LiveTurn {
 export interface CommittedOptions<View> {
   /** What was committed, where the caller has it at hand. @defaultValue what the source observes */
   readonly head?: LiveHead<View>;
-  /** The agent frame that is current now; told before the commit if it is another one, and not empty. */
+  /** The agent frame that is current now; told before the commit if it is another one, and not empty. @defaultValue that of the head */
   readonly frame?: string;
 }
 

@@ -341,6 +341,16 @@ test("B-35 a switched frame is told right before its commit, if it is another on
   ]);
 });
 
+test("B-35 the frame of the head is the one that is told", async () => {
+  await using world = new LiveWorld();
+  const session = world.live.session("trip");
+  const items = session.watch();
+  await take(items, 1);
+  world.heads.set("trip", { revision: 1, view: "one", frame: "planner" });
+  await session.committed();
+  expect(await take(items, 2)).toEqual(["frame planner", "committed one"]);
+});
+
 /** A store whose appends fail for as long as it is told. */
 function failing(): { store: LiveReplayStore; fail: (on: boolean) => void } {
   const store = openMemoryReplayStore();
