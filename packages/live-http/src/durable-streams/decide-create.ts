@@ -90,9 +90,9 @@ export function decideFork(
   bounds: StreamBounds,
 ): StreamChange<StreamRegister | undefined> {
   const register = snapshot.register.body;
-  if (register?.incarnation !== formed || register.phase !== "forming") {
-    return noChange(undefined);
-  }
+  if (register?.incarnation !== formed) return noChange(undefined);
+  // Whoever asked for the same has made it whole.
+  if (register.phase !== "forming") return noChange(register);
   const lastEpoch = pin.inherited.at(-1)?.epoch ?? 0;
   const { ttlSeconds, expiresAt } = lifetimeOf(creation.request, pin);
   const fork: StreamRegister = {

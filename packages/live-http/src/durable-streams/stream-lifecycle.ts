@@ -104,16 +104,16 @@ export class StreamLifecycle {
     creation: StreamCreation,
   ): Promise<StreamRegister | undefined> {
     const source = creation.request.fork!.path;
-    const pin = await this.#pin(source, { path, incarnation }, creation);
-    await this.#announce(path, incarnation, lifetimeOf(creation.request, pin));
     try {
+      const pin = await this.#pin(source, { path, incarnation }, creation);
+      await this.#announce(path, incarnation, lifetimeOf(creation.request, pin));
       const register = await this.#store.change(path, same, (snapshot) =>
         decideFork(snapshot, creation, incarnation, pin, this.#bounds),
       );
       if (register === undefined) await this.#removal.unpin(source, incarnation);
       return register;
     } catch (error) {
-      if (error instanceof StreamRefusal) await this.#removal.unpin(source, incarnation);
+      if (error instanceof StreamRefusal) await this.#removal.abandon(path, incarnation);
       throw error;
     }
   }

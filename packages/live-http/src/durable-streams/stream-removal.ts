@@ -72,6 +72,12 @@ export class StreamRemoval {
     return cleared;
   }
 
+  /** Takes back a fork that cannot be made whole, unless somebody else has made it so. */
+  async abandon(path: string, incarnation: string): Promise<void> {
+    await this.#store.change(path, same, (snapshot) => decideExpiry(snapshot, incarnation));
+    await this.tryRemoveRemains(path);
+  }
+
   /** Says that a fork reads no more; the last of a stream that is gone takes it along. */
   async unpin(source: string, fork: string): Promise<void> {
     await this.#store.change(

@@ -1,4 +1,4 @@
-import { KvError, openMemoryKv } from "@tidemark/kv";
+import { type Kv, KvError, openMemoryKv } from "@tidemark/kv";
 import { describe, expect, test } from "vitest";
 import { durableStreams } from "../../src/durable-streams/index.ts";
 import {
@@ -211,6 +211,57 @@ describe("durableStreams() keeps offsets", () => {
       .slice(0, -1);
     expect(await (await send(handle, "GET", `/a?offset=${start}04`)).text()).toBe("456789");
   });
+});
+
+describe("durableStreams() makes a fork", () => {
+  test("LIV-10 once, though two processes are asked for it at the same time", async () => {
+    const kv = openMemoryKv();
+    const [mine, slow] = [openStreams({ kv }), openStreams({ kv: heldAt(kv.handle(), 3) })];
+    await send(mine, "PUT", "/a", { headers: TEXT, body: "kept" });
+    const headers = { "stream-forked-from": "/a" };
+    // It stands before the last of its three commits: the other goes on from there.
+    const waiting = send(slow, "PUT", "/f", { headers });
+    await settled();
+    expect((await send(mine, "PUT", "/f", { headers })).status).toBe(201);
+    release();
+    expect((await waiting).ok).toBe(true);
+    await send(mine, "DELETE", "/a");
+    expect((await send(mine, "GET", "/a")).status).toBe(410);
+    expect(await readAll(mine, "/f")).toBe("kept");
+    await send(mine, "DELETE", "/f");
+    expect((await send(mine, "GET", "/a")).status).toBe(404);
+  });
+
+  test("LIV-10 or leaves nothing: what is refused has no register", async () => {
+    const kv = openMemoryKv();
+    const handle = openStreams({ kv });
+    await send(handle, "PUT", "/a", { headers: TEXT, body: "x" });
+    for (const [from, type] of [
+      ["/a", "text/html"],
+      ["/missing", "text/plain"],
+    ]) {
+      const headers = { "content-type": type!, "stream-forked-from": from! };
+      expect((await send(handle, "PUT", "/f", { headers })).ok).toBe(false);
+      expect((await kv.scan("durable-streams//f", {})).items).toEqual([]);
+    }
+    expect((await send(handle, "DELETE", "/a")).status).toBe(204);
+    expect((await kv.scan("durable-streams//a", {})).items).toEqual([]);
+  });
+
+  let release = (): void => {};
+
+  /** A store whose commit of that number waits to be released. */
+  function heldAt(kv: Kv, number: number): Kv {
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let commits = 0;
+    return {
+      ...withoutWatch(kv),
+      commit: async (...given) => {
+        if ((commits += 1) === number) await held;
+        return kv.commit(...given);
+      },
+    };
+  }
 });
 
 describe("durableStreams() tells events", () => {
