@@ -1,3 +1,5 @@
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { encodeKey, KEY_BYTES_MAX, type KvItem, openMemoryKv, PARTITION_BYTES_MAX } from "@tidemark/kv";
 import fc from "fast-check";
 import { open } from "lmdb";
@@ -225,4 +227,13 @@ test("options are checked", async () => {
   await expect(openLmdbKv({ dir, mapBytes: 1_000 })).rejects.toThrow(RangeError);
   const kv = await openFor(dir, { nowMs: () => 42 });
   expect(await kv.nowMs()).toBe(42);
+});
+
+test("what other starts of the machine left is removed when the store is opened", async () => {
+  const dir = newDirectory();
+  await (await openFor(dir)).close();
+  const before = readdirSync(dir);
+  for (const name of ["gate-0f-1.mdb", "gate-0f-1.mdb-lock"]) writeFileSync(join(dir, name), "half");
+  await openFor(dir);
+  expect(readdirSync(dir)).toEqual(before);
 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-const GATE = /^gate(?:-[0-9a-f-]+)?\.mdb(?:-lock)?$/;
+const GATE_OF_A_BOOT = /^gate-[0-9a-f-]+\.mdb(?:-lock)?$/;
 
 /** Differs from one start of the machine to the next, where the system tells them apart. */
 function bootName(): string {
@@ -20,7 +20,9 @@ export function gatePath(dir: string): string {
 
 /** Removes what other starts of the machine left: no process of theirs is there any more. */
 export async function removeOldGates(dir: string): Promise<void> {
-  const current = gatePath(dir);
+  const boot = bootName();
+  if (boot === "") return;
   for (const name of await readdir(dir))
-    if (GATE.test(name) && !join(dir, name).startsWith(current)) await rm(join(dir, name), { force: true });
+    if (GATE_OF_A_BOOT.test(name) && !name.startsWith(`gate${boot}.`))
+      await rm(join(dir, name), { force: true });
 }
