@@ -39,7 +39,8 @@ export function importsOf(source) {
   const names = [];
   const patterns = [
     /\b(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']/g,
-    /\bimport\s*["']([^"']+)["']/g,
+    // Not the word as a text of its own.
+    /(?<!["'])\bimport\s*["']([^"']+)["']/g,
     /\b(?:import|require)\s*\(\s*["']([^"']+)["']/g,
   ];
   for (const pattern of patterns) for (const match of code.matchAll(pattern)) names.push(match[1]);
@@ -83,8 +84,8 @@ export function findViolations({
         found.push(`${where} imports ${target}: not in the table`);
       else if (!one.short.startsWith("apps/")) {
         if (target.startsWith("apps/")) found.push(`${where} imports an app`);
-        // A private tool that exists to break brokers names them; its row in the table says which.
-        if (ADAPTER.test(target) && !one.short.startsWith("tools/"))
+        // A program, and a private tool that exists to break brokers, name them; the row in the table says which.
+        if (ADAPTER.test(target) && !one.short.startsWith("tools/") && !PROGRAMS.has(one.short))
           found.push(`${where} imports the adapter ${target}`);
       }
     };

@@ -68,4 +68,5 @@ test("importsOf() reads every form of import", () => {
     `const url = "https://example.org"; // not from "five"`,
   ].join("\n");
   expect(importsOf(text).sort()).toEqual(["four", "one", "three", "two"]);
+  expect(importsOf('command({ name: "import", summary: "Takes" })')).toEqual([]);
 });

@@ -23,6 +23,12 @@ export type CliErrorCode =
   | "CLI_FILE_EXISTS"
   /** What would be changed needs a yes: `--yes`, or an answer on a terminal. */
   | "CLI_UNCONFIRMED"
+  /** The directory holds no store of `@tidemark/kv-lmdb`. */
+  | "CLI_NOT_A_STORE"
+  /** What a store is opened with is not installed. */
+  | "CLI_NO_ADAPTER"
+  /** The zones travel to other regions, and are changed through the program that has their journal. */
+  | "CLI_REPLICATED"
   /** Ended from the keyboard. */
   | "CLI_INTERRUPTED"
   /** The machine refused: a right, a disk, a file. */
@@ -38,12 +44,25 @@ const EXIT_CODES: Readonly<Record<CliErrorCode, ExitCode>> = {
   CLI_MEMBERS_REFUSED: EXIT.failure,
   CLI_FILE_EXISTS: EXIT.failure,
   CLI_UNCONFIRMED: EXIT.usage,
+  CLI_NOT_A_STORE: EXIT.failure,
+  CLI_NO_ADAPTER: EXIT.failure,
+  CLI_REPLICATED: EXIT.failure,
   CLI_INTERRUPTED: EXIT.interrupted,
   CLI_FAILED: EXIT.failure,
 };
 
 /** Codes of the library that say that bytes on disk are not what was written. */
-const CORRUPT = new Set(["WAL_CORRUPT", "WAL_BAD_FILE", "WAL_BAD_BATCH", "REGION_DAMAGED"]);
+const CORRUPT = new Set([
+  "WAL_CORRUPT",
+  "WAL_BAD_FILE",
+  "WAL_BAD_BATCH",
+  "REGION_DAMAGED",
+  "KV_CORRUPT",
+  "DATA_CORRUPT",
+]);
+
+/** Codes of the library that say that the command line cannot be followed. */
+const USAGE = new Set(["INVALID_DEFINITION_ID"]);
 
 const NEWER = "WAL_VERSION_UNSUPPORTED";
 
@@ -74,6 +93,7 @@ export function failureOf(error: unknown): Failure {
   const message = oneLine(error instanceof Error ? error.message : String(error));
   if (error instanceof CliError) return { code: error.code, message, exitCode: EXIT_CODES[error.code] };
   if (typeof code === "string" && CORRUPT.has(code)) return { code, message, exitCode: EXIT.corrupt };
+  if (typeof code === "string" && USAGE.has(code)) return { code, message, exitCode: EXIT.usage };
   return { code: typeof code === "string" ? code : "CLI_FAILED", message, exitCode: EXIT.failure };
 }
 

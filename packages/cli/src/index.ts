@@ -20,3 +20,7 @@ export type {
 } from "./commands/provision.ts";
 export type { StatusJson } from "./commands/status.ts";
 export type { DoctorCheck, DoctorJson } from "./commands/doctor.ts";
+export type { ZonesJson } from "./commands/zones.ts";
+export type { ZonesArchiveJson, ZonesRestoreJson } from "./commands/zones-archive.ts";
+export type { ZonesExportJson, ZonesImportJson } from "./commands/zones-files.ts";
+export type { ZonesRetainJson } from "./commands/zones-retain.ts";

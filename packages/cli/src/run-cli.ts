@@ -6,6 +6,7 @@ import { membersCommand } from "./commands/members.ts";
 import { provisionCommand } from "./commands/provision.ts";
 import { statusCommand } from "./commands/status.ts";
 import { walCommand } from "./commands/wal.ts";
+import { zonesCommand } from "./commands/zones.ts";
 import { examplesText } from "./define.ts";
 import type { Run } from "./define.ts";
 import { CliError, failureOf } from "./errors.ts";
@@ -15,7 +16,7 @@ import type { CliIo } from "./io.ts";
 import { Output } from "./output.ts";
 
 const FOOTER = `
-DIR may be left out where TIDEMARK_DIR names it.
+DIR may be left out where TIDEMARK_DIR names it, --store where TIDEMARK_STORE does.
 Exit codes: 0 ok, 1 failure, 2 usage, 3 unhealthy, 4 cannot connect, 5 corruption found, 130 interrupted.`;
 
 /** What {@link runCli} is told besides the command line. */
@@ -60,6 +61,7 @@ export function programOf(run: Run, version: string): Command {
     walCommand(run),
     membersCommand(run),
     exportCommand(run),
+    zonesCommand(run),
     provisionCommand(run),
     keygenCommand(run),
   ];

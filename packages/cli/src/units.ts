@@ -10,6 +10,14 @@ export function parseSpan(text: string): number {
   return Number(match[1]) * (SECONDS[match[2] ?? "s"] as number);
 }
 
+/** Reads a number of things, 1 or more. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1)
+    throw new InvalidArgumentError("It must be 1 or more.");
+  return count;
+}
+
 /** A span of seconds for people. */
 export function formatSpan(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1_000)} ms`;

@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openRegion } from "@tidemark/region/node";
 import type { Region, RegionOptions } from "@tidemark/region";
+import { openLmdbKv } from "@tidemark/kv-lmdb";
 import { createInProcessNetwork } from "@tidemark/transport-inprocess";
+import { exportZones, Zones } from "@tidemark/zones";
+import { nodeZoneFiles } from "@tidemark/zones/node";
 import type { Command } from "commander";
 import { EXIT, runCli } from "../src/index.ts";
 import type { CliIo, ExitCode } from "../src/index.ts";
@@ -87,6 +90,23 @@ export async function makeMember(dir: string): Promise<void> {
   });
   await region.close();
   await network.close();
+}
+
+/** When everything in {@link makeStore} was written. */
+export const STORED_AT_MS = 1_790_000_000_000;
+
+/** A store in `data/zones` with a current zone and an archive of the agent `scout`, and `data/exported` with the same as files. */
+export async function makeStore(place: Place): Promise<void> {
+  const kv = await openLmdbKv({ dir: place.folder("data", "zones"), nowMs: () => STORED_AT_MS });
+  const zones = new Zones({ kv });
+  for (const text of ["Find me a quiet beach", "And a train"]) {
+    const state = JSON.stringify({ nodes: [{ type: "user_message", text }] });
+    await zones.writeSessionState("scout", state, { revision: 1, logOffset: 0 });
+    if (text.startsWith("Find")) await zones.archiveSession("scout");
+  }
+  await zones.appendSessionOutput("scout", [{ said: "looking" }]);
+  await exportZones(zones, nodeZoneFiles(place.folder("data", "exported")));
+  await kv.close();
 }
 
 /** Every file below a folder with its bytes, and every folder: what a command that changes nothing leaves as it was. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { programOf } from "../src/run-cli.ts";
-import { cli, commandsBelow, makeMember, makeRegion, NOWHERE, Place } from "./harness.ts";
+import { cli, commandsBelow, makeMember, makeRegion, makeStore, NOWHERE, Place } from "./harness.ts";
 
 const commands = commandsBelow(programOf(NOWHERE, "0"));
 
@@ -18,6 +18,7 @@ test.each(commands.map((words) => [["tidemark", ...words].join(" "), words] as c
     const region = running ? await makeRegion(dir) : await makeMember(dir);
     if (examples.some((example) => example.includes("data/eu-west")))
       await makeMember(place.path("data/eu-west"));
+    if (examples.some((example) => example.includes("--store"))) await makeStore(place);
     try {
       for (const example of examples) {
         const ran = await cli(example.split(" "), { cwd: place.dir });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { programOf } from "../src/run-cli.ts";
-import { cli, commandsBelow, makeMember, NOWHERE, Place } from "./harness.ts";
+import { cli, commandsBelow, makeMember, makeStore, NOWHERE, Place } from "./harness.ts";
 
 const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 const documented = [...README.matchAll(/```sh\n(tidemark .*--json.*)\n```\n\n```json\n([\s\S]*?)```/g)].map(
@@ -54,6 +54,7 @@ test.each(documented.map(({ command, shape }) => [command, shape] as const))(
   async (command, shape) => {
     using place = new Place();
     await makeMember(place.path("data/us-east"));
+    if (command.includes("--store")) await makeStore(place);
     const { code, stdout, stderr } = await cli(command.split(" ").slice(1), { cwd: place.dir });
     expect({ code, error: stderr.includes("error") }).toEqual({ code: 0, error: false });
     expect(differences(JSON.parse(stdout), shape, "")).toEqual([]);
@@ -76,6 +77,7 @@ test.each(["packages/cli/README.md", "docs/operate.md"])(
   async (page) => {
     using place = new Place();
     for (const name of ["us-east", "eu-west"]) await makeMember(place.path("data", name));
+    await makeStore(place);
     const examples = shellExamples(page);
     expect(examples.length).toBeGreaterThan(5);
     for (const { line, code } of examples) {

@@ -15,7 +15,8 @@ import type { SessionJournal } from "./session-journal.ts";
 /** Sessions whose place in the journal is remembered; one more, and the longest unused is read anew when it is needed. */
 const SESSIONS_REMEMBERED_MAX = 1_000;
 const ATTEMPTS_MAX = 16;
-const MARKS: KvKey = encodeKey(["~marks"]);
+/** Where a partition says how much of each writer it has: there once a journal of records has written to it. */
+export const RECORD_MARKS_KEY: KvKey = encodeKey(["~marks"]);
 
 /** What a journal of records needs. */
 export interface RecordJournalOptions {
@@ -155,12 +156,12 @@ export class RecordJournal {
     const { writer, number, partition, changes } = message;
     const keys = changes.map(({ key }) => orderKey(key));
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const [storedMarks, ...orders] = await kv.get(partition, [MARKS, ...keys]);
+      const [storedMarks, ...orders] = await kv.get(partition, [RECORD_MARKS_KEY, ...keys]);
       const marks = decodeMarks(storedMarks);
       const mark = marks.get(writer) ?? 0;
       if (number <= mark) return true;
       if (number > mark + 1 && this.#options.holes !== "pass") return false;
-      const puts: KvItem[] = [{ key: MARKS, value: encodeMarks(marks.set(writer, number)) }];
+      const puts: KvItem[] = [{ key: RECORD_MARKS_KEY, value: encodeMarks(marks.set(writer, number)) }];
       const deletes: KvKey[] = [];
       changes.forEach(({ key, value, mode }, index) => {
         const order: RecordOrder = { mode, stamp, digest };
@@ -171,7 +172,7 @@ export class RecordJournal {
         else puts.push({ key, value });
       });
       const { committed } = await kv.commit(partition, {
-        checks: [{ key: MARKS, value: storedMarks }],
+        checks: [{ key: RECORD_MARKS_KEY, value: storedMarks }],
         puts,
         deletes,
       });
@@ -187,7 +188,7 @@ export class RecordJournal {
   }
 
   async #marks(partition: Partition): Promise<Map<string, number>> {
-    const [stored] = await this.#options.kv.get(partition, [MARKS]);
+    const [stored] = await this.#options.kv.get(partition, [RECORD_MARKS_KEY]);
     return decodeMarks(stored);
   }
 

@@ -1,6 +1,6 @@
 import { guardSafe, guardUpTo, type Hasher, nobleHasher } from "@tidemark/core";
 import type { Kv } from "@tidemark/kv";
-import type { JsonValue, SessionJournal, View } from "@tidemark/session-store";
+import { type JsonValue, RECORD_MARKS_KEY, type SessionJournal, type View } from "@tidemark/session-store";
 import {
   type Appended,
   decideAppend,
@@ -291,6 +291,16 @@ export class Zones {
     if (options.dryRun === true) return expired;
     for (const { archivedAtMs } of expired) await this.deleteArchive(definition, archivedAtMs);
     return expired;
+  }
+
+  /**
+   * Whether a journal carries the zones of an agent to other regions. Then they are changed by zones that have that journal
+   * alone: what another changes stays in this store, and may be undone.
+   */
+  async isReplicated(definition: string): Promise<boolean> {
+    guardDefinitionId(definition);
+    const [marks] = await this.context.commits.read(definition, (view) => view.get([RECORD_MARKS_KEY]));
+    return marks !== undefined;
   }
 
   /** Agents that may have zones, in order. */

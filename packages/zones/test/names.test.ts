@@ -80,6 +80,7 @@ test("ZON-2 A-11 every call that takes an id refuses a bad one before it touches
     (id) => zones.deleteArchive(id, 1),
     (id) => zones.retain(id, { keepMax: 1 }),
     (id) => zones.sweep(id),
+    (id) => zones.isReplicated(id),
   ];
   for (const call of calls) {
     for (const id of BAD) await expect(call(id)).rejects.toMatchObject({ code: "INVALID_DEFINITION_ID" });

@@ -43,6 +43,11 @@ test("ZON-8 a current zone is readable in another region after lag, with its log
   await us.writeSessionState("a", text, { revision: 1, logOffset: end, session: "s" });
   await us.appendSessionOutput("a", ["two"]);
   expect(await eu.recoverSession("a")).toBeUndefined();
+  expect([await us.isReplicated("a"), await us.isReplicated("b"), await eu.isReplicated("a")]).toEqual([
+    true,
+    false,
+    false,
+  ]);
   regions.network.deliverAll();
   expect(await eu.recoverSession("a")).toEqual(await us.recoverSession("a"));
   expect(await eu.recoverSession("a")).toMatchObject({
