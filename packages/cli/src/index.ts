@@ -24,3 +24,4 @@ export type { ZonesJson } from "./commands/zones.ts";
 export type { ZonesArchiveJson, ZonesRestoreJson } from "./commands/zones-archive.ts";
 export type { ZonesExportJson, ZonesImportJson } from "./commands/zones-files.ts";
 export type { ZonesRetainJson } from "./commands/zones-retain.ts";
+export type { TailJson } from "./commands/tail.ts";

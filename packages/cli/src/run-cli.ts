@@ -5,6 +5,7 @@ import { keygenCommand } from "./commands/keygen.ts";
 import { membersCommand } from "./commands/members.ts";
 import { provisionCommand } from "./commands/provision.ts";
 import { statusCommand } from "./commands/status.ts";
+import { tailCommand } from "./commands/tail.ts";
 import { walCommand } from "./commands/wal.ts";
 import { zonesCommand } from "./commands/zones.ts";
 import { examplesText } from "./define.ts";
@@ -58,6 +59,7 @@ export function programOf(run: Run, version: string): Command {
   const commands = [
     statusCommand(run),
     doctorCommand(run),
+    tailCommand(run),
     walCommand(run),
     membersCommand(run),
     exportCommand(run),

@@ -28,13 +28,19 @@ export interface Surroundings {
   readonly now?: () => number;
   readonly signal?: AbortSignal;
   readonly answer?: boolean;
+  /** Told of each piece of the results as it is written. */
+  readonly onStdout?: (text: string) => void;
 }
 
 /** Runs a command line in this process. */
 export async function cli(argv: readonly string[], around: Surroundings = {}): Promise<Ran> {
   const written = { stdout: "", stderr: "" };
   const stream = (name: "stdout" | "stderr"): CliIo["stdout"] => ({
-    write: (text) => ((written[name] += text), true),
+    write: (text) => {
+      written[name] += text;
+      if (name === "stdout") around.onStdout?.(text);
+      return true;
+    },
     isTTY: around.tty ?? false,
     drained: () => Promise.resolve(),
   });

@@ -18,3 +18,9 @@ export type * from "./region.ts";
 export { CHANGES_WAITING_MAX } from "./changes.ts";
 export { STATUS_FILE } from "./status-file.ts";
 export type { RegionStatus, StatusHealth } from "./status-file.ts";
+export {
+  readSessionRows,
+  type SessionRow,
+  type SessionRows,
+  type SessionRowsOptions,
+} from "./tail-session.ts";

@@ -1,4 +1,5 @@
-import { HASH_CONTEXTS } from "@tidemark/core";
+import { HASH_CONTEXTS, type Hasher } from "@tidemark/core";
+import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { openToken, readBody, sealToken, TOKEN_HEAD_BYTES, TOKEN_MAC_BYTES } from "./token.ts";
 import type { TokenKind, TokenSeal, TokenTrust } from "./token.ts";
 import { CURSOR_ENTRIES_MAX, readPositions, writePositions, type TokenPosition } from "./token-positions.ts";
@@ -109,4 +110,29 @@ export function decodeCursor(cursor: Cursor | string, options: DecodeCursorOptio
     reader.finish();
     return { entries };
   });
+}
+
+/**
+ * Reads a cursor without asking who signed it, or of which cluster it is: for tools that read files, whose user needs no right
+ * from a cursor. A region reads with {@link decodeCursor}.
+ *
+ * @throws {@link SessionError} `CURSOR_MALFORMED`, `CURSOR_WRONG_SESSION`.
+ */
+export function inspectCursor(
+  cursor: Cursor | string,
+  { session, hasher }: { readonly session: string; readonly hasher: Hasher },
+): CursorContent {
+  const token = String(cursor);
+  const bytes = token.startsWith(CURSOR.prefix) ? decodeBase64url(token, CURSOR.prefix.length) : undefined;
+  const keys: TokenTrust["keys"] = [];
+  if (bytes === undefined || bytes.length < TOKEN_HEAD_BYTES)
+    return decodeCursor(token, { session, clusterId: new Uint8Array(8), keys, hasher });
+  const signed = bytes[1] !== 0;
+  const plain = bytes.slice(
+    0,
+    signed ? Math.max(TOKEN_HEAD_BYTES, bytes.length - TOKEN_MAC_BYTES) : bytes.length,
+  );
+  plain[1] = 0;
+  const clusterId = plain.slice(2, 10);
+  return decodeCursor(CURSOR.prefix + encodeBase64url(plain), { session, clusterId, keys, hasher });
 }

@@ -4,7 +4,14 @@ import { nobleHasher as hasher } from "@tidemark/core";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeBase64url, encodeBase64url } from "../src/base64url.ts";
-import { Cursor, decodeCursor, encodeCursor, SessionError, type TokenPosition } from "../src/index.ts";
+import {
+  Cursor,
+  decodeCursor,
+  encodeCursor,
+  inspectCursor,
+  SessionError,
+  type TokenPosition,
+} from "../src/index.ts";
 
 const clusterId = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const key = { id: 7, key: new Uint8Array(32).fill(9) };
@@ -150,4 +157,18 @@ test("SES-12 the golden tokens are read and written back", () => {
   expect(encodeCursor({ session, clusterId, entries, hasher })).toBe(golden.cursorUnsigned);
   expect(decodeCursor(golden.cursorSigned, check)).toEqual({ entries });
   expect(decodeCursor(golden.cursorUnsigned, { ...check, keys: [] })).toEqual({ entries });
+});
+
+test("SES-12 inspectCursor() reads what any cluster signed, for its session alone, and any text is one or a SessionError", () => {
+  for (const signed of [{}, { key }]) {
+    const token = encodeCursor({ session, clusterId, entries, hasher, ...signed });
+    expect(inspectCursor(token, { session, hasher })).toEqual({ entries });
+    expect(codeOf(() => inspectCursor(token, { session: "s:2", hasher }))).toBe("CURSOR_WRONG_SESSION");
+    for (let length = 0; length < token.length; length++)
+      expect(codeOf(() => inspectCursor(token.slice(0, length), { session, hasher }))).not.toBe("accepted");
+  }
+  const bytes = fc.uint8Array({ maxLength: 64 });
+  fc.assert(
+    fc.property(bytes, (some) => void codeOf(() => inspectCursor(tokenOf(some), { session, hasher }))),
+  );
 });
