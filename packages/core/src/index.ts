@@ -1,5 +1,6 @@
 export * from "./byte-reader.ts";
 export * from "./byte-writer.ts";
+export * from "./byte-strings.ts";
 export * from "./compare.ts";
 export * from "./crdt-signal-state.ts";
 export * from "./errors.ts";

@@ -1,5 +1,13 @@
 import { HASH_CONTEXTS, type Hasher } from "@tidemark/core";
-import { decodeKey, encodeKey, type Kv, type KvKey, type KvRange, type Partition } from "@tidemark/kv";
+import {
+  decodeKey,
+  encodeKey,
+  type Kv,
+  type KvKey,
+  type Partition,
+  prefixRange,
+  scanPages,
+} from "@tidemark/kv";
 
 const utf8 = new TextEncoder();
 const SHARDS = "0123456789abcdef";
@@ -57,7 +65,7 @@ export class ExpiryIndex {
     const found: DueSession[] = [];
     for (let shards = 0; shards < SHARDS.length && found.length < limit; shards++) {
       const shard = `${this.#partition}/${SHARDS.charAt(this.#next)}`;
-      const range = { prefix: encodeKey(["due"]), end: encodeKey(["due", nowMs + 1]) };
+      const range = { ...prefixRange(["due"]), end: encodeKey(["due", nowMs + 1]) };
       const { items } = await this.#kv.scan(shard, { ...range, limit: limit - found.length });
       for (const { key } of items) found.push(readDue(key));
       // A partition that holds more is the first next time.
@@ -70,15 +78,12 @@ export class ExpiryIndex {
   async *ids(): AsyncGenerator<string> {
     for (const shard of SHARDS) {
       const seen = new Set<string>();
-      let rest: KvRange | undefined = { prefix: encodeKey(["due"]) };
-      while (rest !== undefined) {
-        const { items, next } = await this.#kv.scan(`${this.#partition}/${shard}`, rest);
+      for await (const items of scanPages(this.#kv, `${this.#partition}/${shard}`, prefixRange(["due"]))) {
         for (const { key } of items) {
           const { id } = readDue(key);
           if (!seen.has(id)) yield id;
           seen.add(id);
         }
-        rest = next === undefined ? undefined : { ...rest, start: next };
       }
     }
   }

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Hasher } from "@tidemark/core";
+import { ByteReader, ByteWriter, type Hasher, equalBytes } from "@tidemark/core";
 import { decodeKey, encodeKey, type Kv, type KvItem, type KvKey, type Partition } from "@tidemark/kv";
 import { SealedRecords } from "@tidemark/session-store";
 import { ExpressSessionError } from "./errors.ts";
@@ -84,7 +84,7 @@ export class RowCodec {
       if (pages === 1) return rows;
       // Each save changes the cookie's row, and each destruction removes the register.
       const [cookie, register] = await this.#kv.get(partition, [COOKIE_KEY, REGISTER_KEY]);
-      if (isSame(cookie, rows.cookie) && isSame(register, rows.register)) return rows;
+      if (equalBytes(cookie, rows.cookie) && equalBytes(register, rows.register)) return rows;
     }
     throw busy(partition);
   }
@@ -98,7 +98,7 @@ export class RowCodec {
     if (register === undefined || cookie === undefined) return undefined;
     const life = this.#records.open("express-session", partition, REGISTER_KEY, register, decodeLife);
     const row = this.cookieOf(partition, cookie);
-    if (!isSame(life, row.life) || row.expiresMs <= nowMs) return undefined;
+    if (!equalBytes(life, row.life) || row.expiresMs <= nowMs) return undefined;
     return { register, life, expiresMs: row.expiresMs, cookie: row.cookie };
   }
 
@@ -112,7 +112,7 @@ export class RowCodec {
     const fields = new Map<string, string>();
     for (const { key, value } of rows) {
       const [, of, name] = decodeKey(key) as [string, Uint8Array, string];
-      if (!isSame(of, life)) continue;
+      if (!equalBytes(of, life)) continue;
       const text = this.#records.open("express-session-field", partition, key, value, (body) => body);
       fields.set(name, strictUtf8.decode(text));
     }
@@ -152,12 +152,6 @@ export function fieldKey(life: Uint8Array, name: string): KvKey {
   return encodeKey(["field", life, name]);
 }
 
-/** Whether two byte strings are one, or both are absent. */
-export function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 /** Others changed what a call rested on, again and again. */
 export function busy(partition: Partition): ExpressSessionError {
   const message = `Cannot use ${partition}: others changed it ${ATTEMPTS_MAX} times meanwhile`;
@@ -165,7 +159,8 @@ export function busy(partition: Partition): ExpressSessionError {
 }
 
 function rowsOf(items: readonly KvItem[]): SessionRows {
-  const valueAt = (key: KvKey): Uint8Array | undefined => items.find((item) => isSame(item.key, key))?.value;
+  const valueAt = (key: KvKey): Uint8Array | undefined =>
+    items.find((item) => equalBytes(item.key, key))?.value;
   const fields = items.filter(({ key }) => decodeKey(key)[0] === "field");
   return { register: valueAt(REGISTER_KEY), cookie: valueAt(COOKIE_KEY), fields };
 }

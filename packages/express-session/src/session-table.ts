@@ -1,4 +1,4 @@
-import { type Hasher, nobleHasher } from "@tidemark/core";
+import { type Hasher, nobleHasher, equalBytes } from "@tidemark/core";
 import type { Kv, KvItem, KvKey, Partition } from "@tidemark/kv";
 import {
   openRecordCommits,
@@ -8,15 +8,7 @@ import {
 } from "@tidemark/session-store";
 import { ExpressSessionError } from "./errors.ts";
 import { type DueSession, ExpiryIndex } from "./expiry-index.ts";
-import {
-  busy,
-  COOKIE_KEY,
-  fieldKey,
-  isSame,
-  REGISTER_KEY,
-  RowCodec,
-  type SessionRows,
-} from "./session-rows.ts";
+import { busy, COOKIE_KEY, fieldKey, REGISTER_KEY, RowCodec, type SessionRows } from "./session-rows.ts";
 
 const ATTEMPTS_MAX = 16;
 /** Longer names of fields do not fit beside what a key holds. */
@@ -106,7 +98,7 @@ export class SessionTable {
         const [found, nowMs] = await this.#read(partition, loaded === undefined);
         let rows = found;
         const live = this.#rows.live(partition, rows, nowMs);
-        if (loaded !== undefined && (live === undefined || !isSame(live.life, loaded.life))) {
+        if (loaded !== undefined && (live === undefined || !equalBytes(live.life, loaded.life))) {
           return { loaded: undefined };
         }
         if (live === undefined && !isEmpty(rows)) {
@@ -149,7 +141,7 @@ export class SessionTable {
       await this.#commits.arrive(id);
       const [rows, nowMs] = await this.#read(partition, false);
       const live = this.#rows.live(partition, rows, nowMs);
-      if (live === undefined || (loaded !== undefined && !isSame(live.life, loaded.life))) return false;
+      if (live === undefined || (loaded !== undefined && !equalBytes(live.life, loaded.life))) return false;
       const expiresMs = nowMs + lastsMs;
       await this.#index.ensure(id, expiresMs + this.#graceMs, nowMs);
       const puts = [this.#rows.cookieItem(partition, { life: live.life, expiresMs, cookie })];

@@ -1,3 +1,4 @@
+import { SCAN_ITEMS_MAX } from "@tidemark/kv";
 import {
   followSessions,
   type FollowOptions,
@@ -124,8 +125,8 @@ export class Sessions<Session extends object> {
   }
 
   async sweep(limit: number = SWEEP_LIMIT): Promise<SweepReport> {
-    if (!Number.isSafeInteger(limit) || limit < 1)
-      throw new RangeError(`limit must be a positive integer: ${limit}`);
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > SCAN_ITEMS_MAX)
+      throw new RangeError(`limit must be an integer from 1 to ${SCAN_ITEMS_MAX}: ${limit}`);
     const { removed, looked } = await this.#table.sweep(limit);
     return { removed, more: looked === limit };
   }

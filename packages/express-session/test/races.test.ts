@@ -1,5 +1,5 @@
 import { type Kv, KvError, openMemoryKv, prefixRange } from "@tidemark/kv";
-import { interruptingKv } from "@tidemark/kv-conformance";
+import { interruptingKv, replacedKv } from "@tidemark/kv-conformance";
 import type { SessionData } from "express-session";
 import { expect, test } from "vitest";
 import { type ExpressSessionError, TidemarkStore } from "../src/index.ts";
@@ -173,8 +173,7 @@ test("a session that is touched while a sweep removes it stays", async () => {
   await store.set("a", made({ user: "ada" }));
   clock.nowMs += 10_000;
   let touched = false;
-  const racing: Kv = {
-    ...passing(kv),
+  const racing = replacedKv(kv, {
     commit: async (partition, commit) => {
       if (partition === "sess/a" && !touched) {
         touched = true;
@@ -184,7 +183,7 @@ test("a session that is touched while a sweep removes it stays", async () => {
       }
       return kv.commit(partition, commit);
     },
-  };
+  });
   const sweeper = new TidemarkStore({ kv: racing, nowMs: () => clock.nowMs });
   expect(await sweeper.sweep()).toMatchObject({ removed: 0 });
   expect(touched).toBe(true);
@@ -212,13 +211,12 @@ test("more than one commit takes is EXPRESS_SESSION_TOO_LARGE, and nothing is wr
 
 test("a store whose commits never pass is EXPRESS_SESSION_BUSY", async () => {
   const kv = openMemoryKv();
-  const rival: Kv = {
-    ...passing(kv),
+  const rival = replacedKv(kv, {
     commit: (partition, commit) =>
       partition === "sess/a"
         ? Promise.resolve({ committed: false, failed: 0 })
         : kv.commit(partition, commit),
-  };
+  });
   await expect(new TidemarkStore({ kv: rival }).set("a", made({}))).rejects.toMatchObject({
     code: "EXPRESS_SESSION_BUSY",
     retryable: true,
@@ -334,7 +332,7 @@ test("a call that failed while the store answers is no disconnect, and a store t
   await once.close();
 });
 
-test("wrong options are refused", () => {
+test("wrong options are refused", async () => {
   const kv = openMemoryKv();
   for (const wrong of [
     { prefix: "A" },
@@ -344,6 +342,9 @@ test("wrong options are refused", () => {
     { graceMs: -1 },
   ]) {
     expect(() => new TidemarkStore({ kv, ...wrong }), JSON.stringify(wrong)).toThrow(RangeError);
+  }
+  for (const limit of [0, 1.5, 10_001]) {
+    await expect(new TidemarkStore({ kv }).sweep(limit), `${limit}`).rejects.toThrow(RangeError);
   }
 });
 
@@ -355,30 +356,16 @@ class FlakyKv {
   constructor(kv: Kv) {
     const asked = <Result>(call: () => Promise<Result>): Promise<Result> =>
       this.away ? Promise.reject(new KvError("KV_UNAVAILABLE", "Away", { committed: "no" })) : call();
-    this.kv = {
-      ...passing(kv),
+    this.kv = replacedKv(kv, {
       nowMs: () => asked(() => kv.nowMs()),
       get: (...given) => asked(() => kv.get(...given)),
-    };
+    });
   }
-}
-
-/** The same store, whose calls may be replaced. */
-function passing(kv: Kv): Kv {
-  return {
-    capabilities: kv.capabilities,
-    nowMs: () => kv.nowMs(),
-    get: (...given) => kv.get(...given),
-    scan: (...given) => kv.scan(...given),
-    commit: (...given) => kv.commit(...given),
-    close: () => kv.close(),
-    [Symbol.asyncDispose]: () => kv.close(),
-  };
 }
 
 /** A store whose commits wait. */
 function slowKv(kv: Kv, until: Promise<void>): Kv {
-  return { ...passing(kv), commit: (...given) => until.then(() => kv.commit(...given)) };
+  return replacedKv(kv, { commit: (...given) => until.then(() => kv.commit(...given)) });
 }
 
 function openGate(): { readonly opened: Promise<void>; readonly open: () => void } {

@@ -13,4 +13,5 @@ export {
 export * from "./describe-kv.ts";
 export * from "./interrupting-kv.ts";
 export * from "./kv-checks.ts";
+export * from "./replaced-kv.ts";
 export { type KvTask, runKvTask } from "./kv-task.ts";

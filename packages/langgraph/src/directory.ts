@@ -7,6 +7,7 @@ import {
   type KvRange,
   type Partition,
   prefixRange,
+  scanPages,
 } from "@tidemark/kv";
 import { mergeSorted } from "./merge-sorted.ts";
 import type { Records } from "./records.ts";
@@ -74,11 +75,8 @@ export class Directory {
   }
 
   async *#keys(partition: Partition, range: KvRange): AsyncGenerator<KvKey> {
-    let rest: KvRange | undefined = range;
-    while (rest !== undefined) {
-      const { items, next } = await this.#options.kv.scan(partition, rest);
+    for await (const items of scanPages(this.#options.kv, partition, range)) {
       for (const { key } of items) yield key;
-      rest = next === undefined ? undefined : { ...range, start: next };
     }
   }
 

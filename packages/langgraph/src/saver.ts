@@ -13,7 +13,7 @@ import {
   type SerializerProtocol,
   WRITES_IDX_MAP,
 } from "@langchain/langgraph-checkpoint";
-import { type Hasher, nobleHasher } from "@tidemark/core";
+import { type Hasher, nobleHasher, equalBytes } from "@tidemark/core";
 import type { Kv } from "@tidemark/kv";
 import {
   followSessions,
@@ -38,7 +38,6 @@ import { mergeSorted } from "./merge-sorted.ts";
 import { migratePendingSends } from "./pending-sends.ts";
 import { openRecords, type Records } from "./records.ts";
 import { type Part, type StoredValue, storeValue } from "./stored-value.ts";
-import { isSameLife } from "./thread-register.ts";
 import { checkpointKey, writesKey } from "./thread-keys.ts";
 import { type CheckpointRows, newestFirst } from "./thread-rows.ts";
 import { Thread } from "./thread.ts";
@@ -176,7 +175,7 @@ export class TidemarkSaver extends BaseCheckpointSaver {
     const parentKey = parent === undefined ? undefined : checkpointKey(namespace, parent);
     await thread.change(parentKey, async (row, life) => {
       const found = row === undefined ? undefined : thread.rows.checkpointOf(parentKey!, row);
-      const from = found !== undefined && isSameLife(found.life, life) ? found : undefined;
+      const from = found !== undefined && equalBytes(found.life, life) ? found : undefined;
       const channels: ChannelValue[] = [];
       for (const [channel, value] of Object.entries(values)) {
         const version = versionText(checkpoint.channel_versions[channel]);

@@ -18,9 +18,9 @@ import {
   type KvCheck,
   type KvItem,
   type KvKey,
-  type KvRange,
   type Partition,
   prefixRange,
+  scanPages,
 } from "@tidemark/kv";
 import { guardPrefix, randomBytes } from "@tidemark/session-store";
 import { Directory } from "./directory.ts";
@@ -182,11 +182,8 @@ export class TidemarkStore extends BaseStore {
 
   async *#items(namespace: string[]): AsyncGenerator<Item> {
     const partition = this.#partition(namespace);
-    let rest: KvRange | undefined = prefixRange(["item"]);
-    while (rest !== undefined) {
-      const { items, next } = await this.#kv.scan(partition, rest);
+    for await (const items of scanPages(this.#kv, partition, prefixRange(["item"]))) {
       for (const { key, value } of items) yield this.#item(namespace, key, value);
-      rest = next === undefined ? undefined : { ...rest, start: next };
     }
   }
 

@@ -62,8 +62,3 @@ export function decodeRegister(body: Uint8Array): ThreadRegister {
   reader.finish();
   return { state, life, nonce };
 }
-
-/** Whether two lives are one. */
-export function isSameLife(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}

@@ -1,3 +1,4 @@
+import { equalBytes, concatBytes } from "@tidemark/core";
 import type { Kv, KvKey, KvRange, Partition } from "@tidemark/kv";
 import { type CheckpointRecord, decodeCheckpoint } from "./checkpoint-record.ts";
 import { mergeSorted } from "./merge-sorted.ts";
@@ -13,7 +14,7 @@ import {
   partKey,
   REGISTER_KEY,
 } from "./thread-keys.ts";
-import { decodeRegister, isSameLife, type ThreadRegister } from "./thread-register.ts";
+import { decodeRegister, type ThreadRegister } from "./thread-register.ts";
 import { decodeWrites, type TaskWrites } from "./writes-record.ts";
 
 /** How many parts one read asks for: up to 8 MiB. */
@@ -120,7 +121,7 @@ export class ThreadRows {
       const keys = batch.map(([, digest]) => partKey(digest));
       const [register, ...bodies] = await this.#kv.get(this.#partition, [REGISTER_KEY, ...keys]);
       const read = this.registerOf(register);
-      if (read?.state !== "live" || !isSameLife(read.life, life))
+      if (read?.state !== "live" || !equalBytes(read.life, life))
         return { found: undefined, reason: "deleted" };
       for (const [index, [text]] of batch.entries()) {
         const body = bodies[index];
@@ -134,7 +135,9 @@ export class ThreadRows {
     } while (at < wanted.length);
     return {
       found: values.map((value) =>
-        "bytes" in value ? value.bytes : joined(value.parts.map((digest) => parts.get(digest.toString())!)),
+        "bytes" in value
+          ? value.bytes
+          : concatBytes(value.parts.map((digest) => parts.get(digest.toString())!)),
       ),
     };
   }
@@ -163,14 +166,4 @@ export class ThreadRows {
 export function newestFirst(a: CheckpointRows, b: CheckpointRows): number {
   if (a.id !== b.id) return a.id < b.id ? 1 : -1;
   return a.namespace < b.namespace ? -1 : 1;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -1,4 +1,4 @@
-import type { Kv, KvCheck, KvItem, KvKey, KvRange, Partition } from "@tidemark/kv";
+import { type Kv, type KvCheck, type KvItem, type KvKey, type Partition, scanPages } from "@tidemark/kv";
 import type { RecordCommits } from "@tidemark/session-store";
 import { bytesOf, inBatches } from "./batches.ts";
 import type { Directory } from "./directory.ts";
@@ -177,12 +177,9 @@ export class Thread {
     const checks = [{ key: REGISTER_KEY, value: register }];
     const limit = Math.min(commits.limits.items - 1, SWEEP_ROWS);
     for (const range of ROW_RANGES) {
-      let rest: KvRange | undefined = { ...range, limit };
-      while (rest !== undefined) {
-        const { items, next } = await kv.scan(partition, rest);
+      for await (const items of scanPages(kv, partition, { ...range, limit })) {
         const deletes = items.map(({ key }) => key);
         if (deletes.length > 0 && !(await commits.commit(id, partition, { checks, deletes }))) return false;
-        rest = next === undefined ? undefined : { ...rest, start: next };
       }
     }
     return true;

@@ -1,4 +1,4 @@
-import { HASH_CONTEXTS, type Hasher } from "@tidemark/core";
+import { HASH_CONTEXTS, type Hasher, equalBytes } from "@tidemark/core";
 import {
   decodeKey,
   encodeKey,
@@ -6,8 +6,9 @@ import {
   type KvCheck,
   type KvItem,
   type KvKey,
-  type KvRange,
   type Partition,
+  prefixRange,
+  scanPages,
 } from "@tidemark/kv";
 import { hex, recordCodec, type RecordContext } from "@tidemark/session-store";
 
@@ -25,7 +26,6 @@ import { hex, recordCodec, type RecordContext } from "@tidemark/session-store";
  * writes meanwhile is not among it.
  */
 const ENTRIES_START: KvKey = encodeKey(["entry"]);
-const APPLIED_RANGE: KvRange = { prefix: encodeKey(["applied"]) };
 const TAIL_KEY: KvKey = encodeKey(["tail"]);
 /** Behind all rows of this package; what a journal keeps beside them comes after it. */
 const ROWS_END: KvKey = encodeKey(["~"]);
@@ -124,7 +124,7 @@ export class HistoryRows {
       }
       if (pages === 1) return read;
       const [tail] = await this.#kv.get(partition, [TAIL_KEY]);
-      if (isSame(tail, read.tail)) return read;
+      if (equalBytes(tail, read.tail)) return read;
     }
     return undefined;
   }
@@ -158,21 +158,22 @@ export class HistoryRows {
   /** The keys of entries and operations that no longer count, a page after another. */
   async *stale({ entries, operations }: Horizon): AsyncGenerator<KvKey[]> {
     const { partition } = this.#context;
-    for (const range of [APPLIED_RANGE, { prefix: ENTRIES_START }]) {
-      let rest: KvRange | undefined = { ...range, limit: PAGE_MAX };
-      while (rest !== undefined) {
-        const { items, next } = await this.#kv.scan(partition, rest);
-        const stale = items.filter(({ key, value }) => {
-          if (range !== APPLIED_RANGE) {
-            const { position, region } = placeOf(key);
-            return position <= (entries[region] ?? 0);
-          }
-          const { position, region } = appliedCodec.read(value, key, this.#context)!;
-          return position <= (operations[region] ?? 0);
-        });
-        yield stale.map(({ key }) => key);
-        rest = next === undefined ? undefined : { ...rest, start: next };
-      }
+    for await (const items of scanPages(this.#kv, partition, {
+      ...prefixRange(["applied"]),
+      limit: PAGE_MAX,
+    })) {
+      const stale = items.filter(({ key, value }) => {
+        const { position, region } = appliedCodec.read(value, key, this.#context)!;
+        return position <= (operations[region] ?? 0);
+      });
+      yield stale.map(({ key }) => key);
+    }
+    for await (const items of scanPages(this.#kv, partition, {
+      ...prefixRange(["entry"]),
+      limit: PAGE_MAX,
+    })) {
+      const places = items.map(({ key }) => ({ key, ...placeOf(key) }));
+      yield places.filter(({ position, region }) => position <= (entries[region] ?? 0)).map(({ key }) => key);
     }
   }
 
@@ -245,12 +246,6 @@ export function joinSeen(a: Seen, b: Seen): Seen {
 /** How many items entries hold. */
 export function itemCount(entries: readonly EntryBody[]): number {
   return entries.reduce((count, { items }) => count + items.length, 0);
-}
-
-/** Whether two byte strings are one, or both are absent. */
-export function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 function joinHorizons(a: Horizon, b: Horizon): Horizon {

@@ -1,6 +1,6 @@
 import type { AgentInputItem, SessionHistoryTransaction } from "@openai/agents-core";
 import { type Kv, KvError, openMemoryKv } from "@tidemark/kv";
-import { interruptingKv } from "@tidemark/kv-conformance";
+import { interruptingKv, replacedKv } from "@tidemark/kv-conformance";
 import { expect, test } from "vitest";
 import { OpenAiAgentsError, TidemarkSessions } from "../src/index.ts";
 import { user } from "./session-contract.ts";
@@ -105,15 +105,14 @@ test("what a clear or compaction could not remove at once does not count, and go
   }
   // The commit that counts, and one of the removal.
   let commits = 0;
-  const cut: Kv = {
-    ...passing(plain),
+  const cut = replacedKv(plain, {
     commit: (...given) => {
       commits += 1;
       return commits > 2
         ? Promise.reject(new KvError("KV_UNAVAILABLE", "Cut", { committed: "no" }))
         : plain.commit(...given);
     },
-  };
+  });
   await expect(open(cut).clearSession()).rejects.toMatchObject({ code: "KV_UNAVAILABLE" });
   expect(await open(plain).getItems()).toEqual([]);
   expect(await rows()).toBeGreaterThan(20);
@@ -191,7 +190,7 @@ test("more than one commit takes is OPENAI_AGENTS_TOO_LARGE, and nothing is chan
 
 test("a session that others keep changing is OPENAI_AGENTS_BUSY", async () => {
   const kv = openMemoryKv();
-  const rival: Kv = { ...passing(kv), commit: () => Promise.resolve({ committed: false, failed: 0 }) };
+  const rival = replacedKv(kv, { commit: () => Promise.resolve({ committed: false, failed: 0 }) });
   const busy = { code: "OPENAI_AGENTS_BUSY", session: "trip", retryable: true };
   await expect(open(rival).addItems([user("one")])).rejects.toMatchObject(busy);
   expect(await open(kv).getItems()).toEqual([]);
@@ -202,8 +201,7 @@ test("a long history is read page by page, and is of one moment", async () => {
   const session = open(kv);
   for (let index = 0; index < 1_100; index++) await session.addItems([user(`${index}`)]);
   let scans = 0;
-  const racing: Kv = {
-    ...passing(kv),
+  const racing = replacedKv(kv, {
     scan: async (...given) => {
       const page = await kv.scan(...given);
       scans += 1;
@@ -211,7 +209,7 @@ test("a long history is read page by page, and is of one moment", async () => {
       if (scans === 1) await session.replaceHistoryWithCompaction([user("short")]);
       return page;
     },
-  };
+  });
   expect(texts(await open(racing).getItems())).toEqual(["short"]);
   for (let index = 0; index < 30; index++) await session.addItems([user(`${index}`)]);
   expect(texts(await session.getItems(25))).toEqual(Array.from({ length: 25 }, (_, at) => `${at + 5}`));
@@ -246,17 +244,4 @@ async function retried(call: () => Promise<unknown>, failed: () => unknown = () 
       failed();
     }
   }
-}
-
-/** The same store, whose calls may be replaced. */
-function passing(kv: Kv): Kv {
-  return {
-    capabilities: kv.capabilities,
-    nowMs: () => kv.nowMs(),
-    get: (...given) => kv.get(...given),
-    scan: (...given) => kv.scan(...given),
-    commit: (...given) => kv.commit(...given),
-    close: () => kv.close(),
-    [Symbol.asyncDispose]: () => kv.close(),
-  };
 }

@@ -1,4 +1,4 @@
-import { regionId } from "@tidemark/core";
+import { regionId, equalBytes } from "@tidemark/core";
 import type { Hasher, RegionId } from "@tidemark/core";
 import { formatMembership, membershipDigest, nextMembership } from "@tidemark/replication";
 import type { Membership } from "@tidemark/replication";
@@ -39,7 +39,7 @@ export function listToOpen(from: OpeningList): Membership {
   if (given.version > held.version) {
     const next = nextMembership(held, given);
     const free = promised === undefined || next.version > promised.version;
-    if (free || same(membershipDigest(hasher, next), promised.digest)) return next;
+    if (free || equalBytes(membershipDigest(hasher, next), promised.digest)) return next;
     throw new RegionError(
       "MEMBERSHIP_REFUSED",
       `Cannot take the list of members ${there}: version ${promised.version} was promised to another one; give it a version above that`,
@@ -63,8 +63,4 @@ export function listToOpen(from: OpeningList): Membership {
 /** Ids as the packages below have them. */
 export function regionIds({ regions }: Members): Map<string, RegionId> {
   return new Map([...regions].map(([name, id]) => [name, regionId(id)]));
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

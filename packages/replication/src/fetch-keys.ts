@@ -1,4 +1,4 @@
-import { shardId, type Hasher, type RegionId } from "@tidemark/core";
+import { shardId, type Hasher, type RegionId, concatBytes } from "@tidemark/core";
 import { askMember, malformed, type AskMemberOptions } from "./ask-member.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import { ReplicationError } from "./errors.ts";
@@ -69,20 +69,10 @@ async function fetchFrom(options: FetchKeysOptions, region: RegionId): Promise<U
     if (kind === "begin") pieces = [];
     if (kind !== "ignore") pieces.push(reply.part.bytes.slice());
     if (!transfer.complete) continue;
-    const table = concatenate(pieces);
+    const table = concatBytes(pieces);
     if (!equalBytes(keysId(hasher, table), reply.part.id))
       throw malformed(region, "its keys do not match their digest");
     return table;
   }
   throw malformed(region, "its keys keep changing");
-}
-
-function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Hasher, HASH_CONTEXTS, type Hlc } from "@tidemark/core";
+import { ByteReader, ByteWriter, type Hasher, HASH_CONTEXTS, type Hlc, concatBytes } from "@tidemark/core";
 import { hex } from "./hex.ts";
 import type { SessionJournal } from "./session-journal.ts";
 
@@ -131,7 +131,7 @@ export class MessageReader {
     collected.stamp = stamp;
     if (collected.missing > 0) return undefined;
     this.#collected.delete(digest);
-    const whole = joined(collected.parts as Uint8Array[]);
+    const whole = concatBytes(collected.parts as Uint8Array[]);
     if (hex(this.#hasher.digest(HASH_CONTEXTS.journalMessage, whole, DIGEST_BYTES)) !== digest) {
       this.#refused += 1;
       return undefined;
@@ -164,14 +164,4 @@ function readPart(
   const count = reader.u16();
   if (count === 0 || count > MESSAGE_PARTS_MAX || index >= count) return undefined;
   return { digest, index, count, bytes: reader.view(reader.remaining) };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -1,3 +1,4 @@
+import { equalBytes } from "@tidemark/core";
 import { LaneState } from "./lane.ts";
 import type { SessionEntry } from "./session-entry.ts";
 
@@ -13,7 +14,7 @@ export class LaneTable {
     bytes: Uint8Array,
     make: () => { lane: LaneState["lane"]; text: string },
   ): LaneState {
-    for (const lane of session.lanes) if (same(lane.bytes, bytes)) return lane;
+    for (const lane of session.lanes) if (equalBytes(lane.bytes, bytes)) return lane;
     const { lane: id, text } = make();
     const index = this.#free.pop() ?? this.lanes.length;
     const lane = new LaneState(id, text, bytes.slice(), index, session.id);
@@ -39,8 +40,4 @@ export class LaneTable {
     this.lanes.length = 0;
     this.#free.length = 0;
   }
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

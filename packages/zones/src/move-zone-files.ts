@@ -1,3 +1,4 @@
+import { equalBytes } from "@tidemark/core";
 import { readMeta } from "./zone-meta.ts";
 import { META_FILE } from "./zone-name.ts";
 import type { ZoneFile, ZoneFiles } from "./zone-files.ts";
@@ -39,7 +40,7 @@ export function decideFileMove(source: MovedFile, destination: MovedFile | undef
       ? source.modifiedMs - destination.modifiedMs
       : compareOrder(source.order, destination.order);
   if (later !== 0) return later > 0 ? "overwrite" : "keep";
-  return sameBytes(source.bytes, destination.bytes) ? "keep" : "conflict";
+  return equalBytes(source.bytes, destination.bytes) ? "keep" : "conflict";
 }
 
 /**
@@ -92,8 +93,4 @@ async function removed(files: ZoneFiles, zone: string, log: (line: string) => vo
 async function orderOf(files: ZoneFiles, zone: string): Promise<{ readonly order?: ZoneOrder }> {
   const meta = readMeta((await files.read(zone, META_FILE))?.bytes);
   return meta === undefined ? {} : { order: meta.order };
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

@@ -1,4 +1,4 @@
-import { guardSafe, guardUpTo, type Hasher, nobleHasher } from "@tidemark/core";
+import { guardSafe, guardUpTo, type Hasher, nobleHasher, concatBytes } from "@tidemark/core";
 import type { Kv } from "@tidemark/kv";
 import { type JsonValue, RECORD_MARKS_KEY, type SessionJournal, type View } from "@tidemark/session-store";
 import {
@@ -362,7 +362,7 @@ export class Zones {
     lines: readonly Uint8Array[],
     fence: ZoneFence | undefined,
   ): Promise<Appended> {
-    const bytes = guardAppend(joined(lines), definition);
+    const bytes = guardAppend(concatBytes(lines), definition);
     const { commits, directory, limits } = this.context;
     if (bytes.length === 0) throw new RangeError("An append has at least one value");
     await directory.intend(definition);
@@ -383,14 +383,4 @@ function utf8Of(text: string): Uint8Array {
   if (typeof text !== "string" || /\p{Surrogate}/u.test(text))
     throw new TypeError("A snapshot must be Unicode text");
   return new TextEncoder().encode(text);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
