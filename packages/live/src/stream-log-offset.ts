@@ -34,7 +34,8 @@ export function parseStreamOffset(text: string, expectedStream?: string): Stream
     throw invalid("its position is no number");
   if (!WRITER.test(writer)) throw invalid("it names no writer");
   const stream = more.length === 0 ? decoded(encoded) : "";
-  if (stream === "") throw invalid("it names no stream");
+  // As it was written, and no other way: two offsets of one place are one text.
+  if (stream === "" || encodeURIComponent(stream) !== encoded) throw invalid("it names no stream");
   if (expectedStream !== undefined && stream !== expectedStream)
     throw invalid(`it is of ${JSON.stringify(stream)}, not of ${JSON.stringify(expectedStream)}`);
   return { stream, writer, position: Number(position) };

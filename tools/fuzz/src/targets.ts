@@ -8,6 +8,7 @@ import { REGION_FILES } from "./targets/region.ts";
 import { REPLICATION } from "./targets/replication.ts";
 import { SESSION } from "./targets/session.ts";
 import { SIGNALS } from "./targets/signals.ts";
+import { STREAMS } from "./targets/streams.ts";
 import { TRANSPORTS } from "./targets/transport.ts";
 import { WAL_DIRECTORY } from "./targets/wal-directory.ts";
 import { WAL } from "./targets/wal.ts";
@@ -22,6 +23,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...SIGNALS,
   ...KV,
   ...LIVE_HTTP,
+  ...STREAMS,
   ...DURABLE_STREAMS,
   ...REGION_FILES,
   ...TRANSPORTS,
