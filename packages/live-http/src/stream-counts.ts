@@ -26,7 +26,7 @@ export class StreamCounts {
   /**
    * Counts one more.
    *
-   * @returns how to count it out again; calls after the first do nothing.
+   * @returns how to count it out again, once.
    * @throws {@link SessionRefusal} `CLIENT_STREAMS_MAX`, else `STREAMS_MAX`.
    */
   enter(client: string): () => void {
@@ -41,10 +41,7 @@ export class StreamCounts {
       throw new SessionRefusal("STREAMS_MAX", `Cannot open a stream: ${this.#total} are open`);
     this.#ofClient.set(client, count + 1);
     this.#total++;
-    let left = false;
     return () => {
-      if (left) return;
-      left = true;
       this.#total--;
       const rest = this.#ofClient.get(client)! - 1;
       // A client that has none left takes no memory.

@@ -114,6 +114,22 @@ describe("over node:http", () => {
     expect(seen).toBeLessThan(events);
   });
 
+  test("a client that goes away before it has an answer aborts its request", async () => {
+    let come: (request: Request) => void = () => undefined;
+    const asked = new Promise<Request>((resolve) => (come = resolve));
+    await using server = await TestServer.start((request) => {
+      come(request);
+      return new Promise(() => undefined);
+    });
+    const gone = new AbortController();
+    const answer = fetch(server.url, { signal: gone.signal });
+    const { signal } = await asked;
+    const aborted = once(signal, "abort");
+    gone.abort();
+    await expect(answer).rejects.toThrow("aborted");
+    await aborted;
+  });
+
   test("a request that is none is 400, and a handler that rejects 500", async () => {
     await using server = await TestServer.start(() => Promise.reject(new Error("a bug")));
     expect((await fetch(server.url)).status).toBe(500);

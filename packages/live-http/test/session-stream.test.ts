@@ -39,6 +39,24 @@ describe("a stream of a session", () => {
     expect(timers.count).toBe(0);
   });
 
+  test("LIV-10: what happens while a heartbeat is under way is not lost", async () => {
+    const asked: ((over: boolean) => void)[] = [];
+    const finished = (): Promise<boolean> => new Promise((resolve) => asked.push(resolve));
+    const { live, timers, body } = await stream({ finished });
+    const events = readSseEvents(body);
+    const observation = events.next();
+    await settle();
+    asked.shift()!(false);
+    await observation;
+    const next = events.next();
+    await timers.advance(10_000);
+    await live.publish("s", say("a"));
+    await settle();
+    asked.shift()!(false);
+    expect(decodeItem((await next).value!)).toMatchObject({ kind: "event", event: { payload: say("a") } });
+    await events.return();
+  });
+
   test("LIV-6 LIV-10: a client that does not read holds little, and is told what it missed when it reads", async () => {
     const store = openMemoryReplayStore({ eventsMax: 64, bufferedMax: 64 });
     const { live, timers, body } = await stream({}, new TestLive(store));

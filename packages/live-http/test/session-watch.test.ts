@@ -164,6 +164,25 @@ describe("watchSession() goes on", () => {
     await it.outcome;
   });
 
+  test("LIV-10: a region whose stream breaks off is left for the other, and a refusal counts again after each link", async () => {
+    const [left, right] = [new TestLive(), new TestLive()];
+    const it = new Network().host("a.example", left).host("b.example", right);
+    it.watch({ url: [A, B] });
+    await it.timers.advance(0);
+    await left.store.close();
+    await it.timers.advance(100);
+    expect(it.asked).toEqual(["a.example", "b.example"]);
+    it.faults.set("a.example", () => new Response(null, { status: 403 }));
+    for (let round = 0; round < 2; round++) {
+      it.cut("b.example");
+      await it.timers.advance(1_000);
+    }
+    expect(it.asked.slice(2)).toEqual(["a.example", "b.example", "a.example", "b.example"]);
+    expect(it.states.at(-1)).toBe("live");
+    it.gone.abort();
+    await it.outcome;
+  });
+
   test("LIV-10: a link that has gone silent is given up after 25 seconds; a slow reader is no silence", async () => {
     const live = new TestLive();
     const it = new Network().host("a.example", live);
