@@ -1,4 +1,4 @@
-import { LiveCursor } from "@tidemark/live";
+import { LiveCursor, openLive, openMemoryReplayStore, type LiveSource } from "@tidemark/live";
 import { describe, expect, test, vi } from "vitest";
 import { decodeItem, readSseEvents, type WatchedItem } from "../src/client.ts";
 import { liveHandler, type LiveHandlerOptions } from "../src/index.ts";
@@ -298,6 +298,23 @@ describe("liveHandler() has limits", () => {
     await timers.advance(0);
     allow(true);
     expect((await next).status).toBe(200);
+  });
+
+  test("a source that fails is 500 before anything is sent, and one that does not answer 503", async () => {
+    const onError = vi.fn();
+    const failure = new Error("no disk");
+    const observe: LiveSource<TestView>["observe"][] = [
+      () => Promise.reject(failure),
+      () => new Promise(() => {}),
+    ];
+    const source: LiveSource<TestView> = { observe: (session) => observe.shift()!(session) };
+    await using live = openLive({ store: openMemoryReplayStore(), source });
+    const { timers, ask } = world({ live, onError });
+    expect(await codeOf(await ask("/s/events"))).toEqual([500, "INTERNAL"]);
+    expect(onError).toHaveBeenCalledWith(failure);
+    const late = ask("/s/events");
+    await timers.advance(10_000);
+    expect(await codeOf(await late)).toEqual([503, "UNAVAILABLE"]);
   });
 
   test("limits that are none are refused when the handler is made", () => {

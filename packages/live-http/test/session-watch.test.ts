@@ -1,5 +1,5 @@
 import { openMemoryReplayStore } from "@tidemark/live";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   stopTurn,
   watchSession,
@@ -181,6 +181,26 @@ describe("watchSession() goes on", () => {
     expect(it.states.at(-1)).toBe("live");
     it.gone.abort();
     await it.outcome;
+  });
+
+  test("LIV-10: a page that is online again does not wait any longer", async () => {
+    const it = new Network().host("a.example", new TestLive());
+    const page = new EventTarget();
+    vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+    vi.stubGlobal("removeEventListener", page.removeEventListener.bind(page));
+    try {
+      it.faults.set("a.example", () => Promise.reject(new TypeError("network error")));
+      it.watch({ backoff: { firstMs: 8_000 } });
+      await it.timers.advance(1_000);
+      it.faults.clear();
+      page.dispatchEvent(new Event("online"));
+      await it.timers.advance(0);
+      expect(it.states).toEqual(["connecting", "offline", "connecting", "live"]);
+      it.gone.abort();
+      await it.outcome;
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   test("LIV-10: a link that has gone silent is given up after 25 seconds; a slow reader is no silence", async () => {
