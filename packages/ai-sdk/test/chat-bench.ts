@@ -3,6 +3,7 @@ import {
   AbstractChat,
   type ChatState,
   type ChatStatus,
+  type ChatTransport,
   convertToModelMessages,
   streamText,
   type UIMessage,
@@ -75,7 +76,7 @@ export class TestModel {
 export class TestChat extends AbstractChat<UIMessage> {
   readonly statuses: ChatStatus[] = [];
 
-  constructor(transport: TidemarkChatTransport, id: string, messages: UIMessage[] = []) {
+  constructor(transport: ChatTransport<UIMessage>, id: string, messages: UIMessage[] = []) {
     const statuses: ChatStatus[] = [];
     const data: unknown[] = [];
     super({
