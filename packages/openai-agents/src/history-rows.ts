@@ -114,14 +114,16 @@ export class HistoryRows {
       const rows: KvItem[] = [];
       let end: KvKey | undefined = ROWS_END;
       let pages = 0;
-      let read = this.#endOf(rows);
-      while (end !== undefined && (pages === 0 || itemCount(read.entries) < itemsMin)) {
+      let read: HistoryEnd | undefined;
+      while (end !== undefined && (read === undefined || itemCount(read.entries) < itemsMin)) {
         const page = await this.#kv.scan(partition, { ...range, end });
         rows.push(...page.items);
-        read = this.#endOf(rows);
+        // Who wants all need not be told after each page how much there is.
+        if (itemsMin < Number.POSITIVE_INFINITY) read = this.#endOf(rows);
         end = page.next;
         pages += 1;
       }
+      read ??= this.#endOf(rows);
       if (pages === 1) return read;
       const [tail] = await this.#kv.get(partition, [TAIL_KEY]);
       if (equalBytes(tail, read.tail)) return read;

@@ -73,6 +73,7 @@ export class TidemarkSessions {
    * @throws `TypeError` without a journal.
    */
   follow(options: FollowOptions): Promise<void> {
-    return followSessions(this.#journal, options, (id) => this.#commits.arrive(id));
+    const arrive = (id: string): Promise<void> => this.#turns.run(id, () => this.#commits.arrive(id));
+    return followSessions(this.#journal, options, arrive);
   }
 }

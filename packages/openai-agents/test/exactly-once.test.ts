@@ -1,4 +1,5 @@
 import type { AgentInputItem, SessionHistoryTransaction } from "@openai/agents-core";
+import { type Hasher, nobleHasher } from "@tidemark/core";
 import { type Kv, KvError, openMemoryKv } from "@tidemark/kv";
 import { interruptingKv, replacedKv } from "@tidemark/kv-conformance";
 import { expect, test } from "vitest";
@@ -200,6 +201,16 @@ test("a long history is read page by page, and is of one moment", async () => {
   const kv = openMemoryKv();
   const session = open(kv);
   for (let index = 0; index < 1_100; index++) await session.addItems([user(`${index}`)]);
+  let digests = 0;
+  const hasher: Hasher = {
+    digest: (...given) => {
+      digests += 1;
+      return nobleHasher.digest(...given);
+    },
+    keyedDigest: (...given) => nobleHasher.keyedDigest(...given),
+  };
+  expect(await new TidemarkSessions({ kv, hasher }).session("trip").getItems()).toHaveLength(1_100);
+  expect(digests, "each row is opened once").toBeLessThan(1_110);
   let scans = 0;
   const racing = replacedKv(kv, {
     scan: async (...given) => {
