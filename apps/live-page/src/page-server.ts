@@ -14,10 +14,10 @@ export class LocalServer implements AsyncDisposable {
     this.#server = server;
   }
 
-  /** @param port - @defaultValue a free one */
-  static async start(handler: (request: Request) => Promise<Response>, port = 0): Promise<LocalServer> {
+  /** Starts one on a free port. */
+  static async start(handler: (request: Request) => Promise<Response>): Promise<LocalServer> {
     const server = createServer(nodeListener(handler));
-    server.listen(port, "127.0.0.1");
+    server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return new LocalServer(server);
   }
