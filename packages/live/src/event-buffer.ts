@@ -17,6 +17,8 @@ export interface BufferReader {
   readonly position: number;
   /** Hands over the event behind its position to a reader that waits for it. Never waits. */
   offer(step: IteratorYieldResult<LiveEvent>): void;
+  /** Hands over all that is behind its position to a reader that waits for it. Never waits. */
+  offerAll(): void;
   /** Ends it with `CLOSED`. */
   fail(): void;
 }
@@ -32,13 +34,20 @@ const RELEASE_STEP = 64;
 export class EventBuffer {
   readonly incarnation: string;
   readonly readers: Set<BufferReader> = new Set();
+  /** Readers that wait for one event. */
+  #waiting: Set<BufferReader> = new Set();
+  /** Readers that wait for all there is once the present turn of the producer is over. */
+  #waitingForAll: Set<BufferReader> = new Set();
+  #isOffering = false;
   /** When it was last used. */
   touchedMs: number;
   /** Of the last event of all, held or not. */
   latest: LiveCursor | undefined;
   readonly #limits: EventBufferLimits;
   #slots: (LiveEvent | undefined)[] = [];
-  #times: number[] = [];
+  #times: Float64Array = new Float64Array(0);
+  /** The latest list that was made, until anything changes. */
+  #batch: { readonly behind: number; readonly events: readonly LiveEvent[] } | undefined;
   /** The first event in the ring. */
   #base = 1;
   /** The first event that can be replayed; the tail + 1 when none can. */
@@ -71,6 +80,16 @@ export class EventBuffer {
     return this.#slots[position & (this.#slots.length - 1)] as LiveEvent;
   }
 
+  /** Up to so many events behind a position that is still held. Readers at one place are given one list. */
+  batchBehind(position: number, countMax: number): readonly LiveEvent[] {
+    if (this.#batch?.behind === position) return this.#batch.events;
+    const events: LiveEvent[] = [];
+    const last = Math.min(this.#tail, position + countMax);
+    for (let next = position + 1; next <= last; next++) events.push(this.at(next));
+    if (this.readers.size > 1) this.#batch = { behind: position, events };
+    return events;
+  }
+
   /** Adds an event, whose number must be the tail + 1, and hands it to who waits. */
   push(event: LiveEvent, nowMs: number): void {
     this.#cut(this.#tail + 1, nowMs);
@@ -83,7 +102,39 @@ export class EventBuffer {
     this.#slots[slot] = event;
     this.#times[slot] = nowMs;
     const step: IteratorYieldResult<LiveEvent> = { done: false, value: event };
-    for (const reader of this.readers) reader.offer(step);
+    if (this.#waiting.size > 0) {
+      const waiting = this.#waiting;
+      this.#waiting = new Set();
+      for (const reader of waiting) reader.offer(step);
+    }
+    if (this.#waitingForAll.size > 0 && !this.#isOffering) {
+      this.#isOffering = true;
+      queueMicrotask(() => this.#offerAll());
+    }
+  }
+
+  /** A reader waits for the next event. */
+  wait(reader: BufferReader): void {
+    this.#waiting.add(reader);
+  }
+
+  /** A reader waits for what the next turn of a producer brings. */
+  waitForAll(reader: BufferReader): void {
+    this.#waitingForAll.add(reader);
+  }
+
+  /** A reader reads no more. */
+  leave(reader: BufferReader): void {
+    this.readers.delete(reader);
+    this.#waiting.delete(reader);
+    this.#waitingForAll.delete(reader);
+  }
+
+  #offerAll(): void {
+    this.#isOffering = false;
+    const waiting = this.#waitingForAll;
+    this.#waitingForAll = new Set();
+    for (const reader of waiting) reader.offerAll();
   }
 
   /** Why nothing can go on behind a position; `undefined` if it can. */
@@ -107,6 +158,7 @@ export class EventBuffer {
   /** Applies the bounds as they are with another tail. */
   #cut(tail: number, nowMs: number): void {
     const { eventsMax, ageMsMax, bufferedMax } = this.#limits;
+    this.#batch = undefined;
     this.#first = Math.max(this.#first, tail - eventsMax + 1);
     while (this.#first <= this.#tail && nowMs - this.#timeOf(this.#first) > ageMsMax) this.#first += 1;
     let from = this.#first;
@@ -134,8 +186,10 @@ export class EventBuffer {
     const old = this.#slots;
     const times = this.#times;
     const size = Math.max(SLOTS_MIN, old.length * 2);
-    this.#slots = Array.from({ length: size });
-    this.#times = Array.from({ length: size }, () => 0);
+    this.#slots = [];
+    // Filling them would cost more than what is put into them.
+    this.#slots.length = size;
+    this.#times = new Float64Array(size);
     for (let position = this.#base; position < this.#tail; position++) {
       this.#slots[position & (size - 1)] = old[position & (old.length - 1)];
       this.#times[position & (size - 1)] = times[position & (old.length - 1)] as number;

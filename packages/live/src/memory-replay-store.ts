@@ -31,8 +31,9 @@ export interface MemoryReplayStoreOptions {
 
 /** Counters of evictions: sessions share them, which can turn a cursor of an unused session unavailable, and no more. */
 const EVICTION_COUNTERS = 4_096;
-/** Buffers that one call looks at to let go of some. */
-const EVICTIONS_A_CALL_MAX = 16;
+/** Buffers that are looked at to let go of some: with each one that is made, and now and then. */
+const EVICTIONS_A_BUFFER_MAX = 16;
+const EVICTIONS_A_SWEEP_MAX = 1_000;
 /** How exactly the order of last use is kept. */
 const TOUCH_MS_MAX = 1_000;
 
@@ -67,6 +68,7 @@ class MemoryReplayStore implements LiveReplayStore {
   /** About in the order of their last use. */
   readonly #buffers: Map<string, EventBuffer> = new Map();
   #closed = false;
+  #sweptMs: number = Number.NEGATIVE_INFINITY;
 
   constructor(options: MemoryReplayStoreOptions) {
     const { eventsMax = 2_048, ageMsMax = 120_000, bufferedMax = 2_048 } = options;
@@ -181,24 +183,27 @@ class MemoryReplayStore implements LiveReplayStore {
     LiveCursor.of({ session, revision: 0, position: 0, incarnation });
     const buffer = new EventBuffer(incarnation, this.#limits, nowMs);
     this.#buffers.set(session, buffer);
-    this.#evict(session, nowMs);
+    this.#evict(session, nowMs, EVICTIONS_A_BUFFER_MAX);
     return buffer;
   }
 
   #touch(session: string, buffer: EventBuffer, nowMs: number): void {
-    if (nowMs - buffer.touchedMs < Math.min(TOUCH_MS_MAX, this.#idleMsMax / 4)) return;
+    const exactMs = Math.min(TOUCH_MS_MAX, this.#idleMsMax / 4);
+    if (nowMs - buffer.touchedMs < exactMs) return;
     buffer.touchedMs = nowMs;
     this.#buffers.delete(session);
     this.#buffers.set(session, buffer);
-    this.#evict(session, nowMs);
+    if (nowMs - this.#sweptMs < exactMs) return;
+    this.#sweptMs = nowMs;
+    this.#evict(session, nowMs, EVICTIONS_A_SWEEP_MAX);
   }
 
   /** Lets go of buffers from the one on that was not used for longest, but not of the one in use. */
-  #evict(inUse: string, nowMs: number): void {
+  #evict(inUse: string, nowMs: number, lookedMax: number): void {
     let looked = 0;
     for (const [session, buffer] of this.#buffers) {
       const spent = nowMs - buffer.touchedMs > this.#idleMsMax || this.#buffers.size > this.#sessionsMax;
-      if (!spent || session === inUse || ++looked > EVICTIONS_A_CALL_MAX) return;
+      if (!spent || session === inUse || ++looked > lookedMax) return;
       this.#buffers.delete(session);
       if (buffer.readers.size === 0) this.#evictions[counterOf(session)]! += 1;
       else {

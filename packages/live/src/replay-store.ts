@@ -6,6 +6,16 @@ export type LiveReplay =
   | { readonly kind: "replayed"; readonly events: readonly LiveEvent[] }
   | { readonly kind: "gap"; readonly gap: LiveGap };
 
+/** The events of a subscription. */
+export interface LiveEvents extends AsyncIterableIterator<LiveEvent> {
+  /**
+   * All that is there to be read, at least one event and at most 256, waiting for it if there is none; `undefined` at the
+   * end. Rejects as `next()` does. For who hands events to very many readers: one promise serves a burst. Only where the
+   * store has it, as the one in memory does; the events are not to be changed.
+   */
+  nextBatch?(): Promise<readonly LiveEvent[] | undefined>;
+}
+
 /** A subscription behind a cursor, or that there is a gap. */
 export type LiveSubscription =
   | {
@@ -19,7 +29,7 @@ export type LiveSubscription =
        * on with another, or call `return()`. `CLOSED`, once, ends it: the store was closed; so does `STORE_UNAVAILABLE`: its
        * medium lost the buffer, and subscribing again behind the last event is answered with a gap.
        */
-      readonly events: AsyncIterableIterator<LiveEvent>;
+      readonly events: LiveEvents;
     }
   | { readonly kind: "gap"; readonly gap: LiveGap };
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   LiveCursor,
   type LiveEvent,
+  type LiveEvents,
   type LivePayload,
   type LiveReplay,
   type LiveReplayStore,
@@ -31,7 +32,7 @@ class World {
     return shown(await this.store.replayAfter(await this.at(position, session)));
   }
 
-  async subscribe(cursor: LiveCursor, signal?: AbortSignal): Promise<AsyncIterableIterator<LiveEvent>> {
+  async subscribe(cursor: LiveCursor, signal?: AbortSignal): Promise<LiveEvents> {
     const subscription = await this.store.subscribeAfter(cursor, signal === undefined ? {} : { signal });
     if (subscription.kind !== "subscribed") throw new Error(subscription.gap.reason);
     return subscription.events;
@@ -370,6 +371,45 @@ describe("LIV-3 LIV-6 subscriptions", () => {
       expect(await waiting).toBe(text);
     }
     await expect(next(slow)).rejects.toMatchObject({ missed: 1 });
+  });
+
+  test("nextBatch() gives all that is there at once, to each reader, and ends as next() does", async () => {
+    const world = new World({ bufferedMax: 4 });
+    await world.append("0");
+    const readers = [await world.subscribe(await world.at(0)), await world.subscribe(await world.at(0))];
+    const batchOf = async (events: LiveEvents): Promise<unknown> => (await events.nextBatch!())?.map(textOf);
+    for (const events of readers) expect(await batchOf(events)).toEqual(["0"]);
+    const waiting = readers.map(batchOf);
+    await Promise.resolve();
+    for (const text of ["1", "2", "3"]) void world.append(text);
+    for (const batch of waiting) expect(await batch).toEqual(["1", "2", "3"]);
+    // One takes them one by one, in turn with lists.
+    await world.append("4");
+    await world.append("5");
+    expect(await next(readers[0]!)).toBe("4");
+    expect(await batchOf(readers[0]!)).toEqual(["5"]);
+    for (const text of ["6", "7", "8"]) await world.append(text);
+    await expect(batchOf(readers[1]!)).rejects.toMatchObject({ code: "SUBSCRIBER_LAGGED", missed: 1 });
+    expect(await batchOf(readers[1]!)).toEqual(["5", "6", "7", "8"]);
+    expect(await batchOf(readers[0]!)).toEqual(["6", "7", "8"]);
+    const left = readers[1]!.nextBatch!();
+    await readers[1]!.return!();
+    expect(await left).toBeUndefined();
+    const ends = batchOf(readers[0]!).catch((error: unknown) => error);
+    await world.store.close();
+    expect(await ends).toMatchObject({ code: "CLOSED" });
+    expect(await batchOf(readers[0]!)).toBeUndefined();
+  });
+
+  test("nextBatch() gives at most 256 events, of a replay as of what comes", async () => {
+    const world = new World();
+    for (let index = 0; index < 600; index++) await world.append(index);
+    const events = await world.subscribe(await world.at(0));
+    const counts = [];
+    for (let batch = 0; batch < 3; batch++) counts.push((await events.nextBatch!())!.length);
+    for (let index = 0; index < 300; index++) await world.append(index);
+    for (let batch = 0; batch < 2; batch++) counts.push((await events.nextBatch!())!.length);
+    expect(counts).toEqual([256, 256, 88, 256, 44]);
   });
 
   test("B-32 the signal, and leaving a loop, end a subscription and release it", async () => {
