@@ -13,3 +13,4 @@ export {
 } from "./check.ts";
 export { describeLiveStore } from "./describe-live-store.ts";
 export { LIVE_CHECKS } from "./live-checks.ts";
+export { appendAgain, appendTexts, eventsBehind, textsOf } from "./texts.ts";

@@ -1,9 +1,10 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { LiveEvent, LiveReplayStore } from "@tidemark/live";
+import { appendAgain, appendTexts, eventsBehind, textsOf } from "@tidemark/live-conformance";
 import { openFaultProxy } from "@tidemark/servers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openNatsReplayStore, type NatsReplayStoreOptions } from "../src/index.ts";
-import { appendTexts, directTo, haveNats, RECONNECT, serverFor, subscribe, textsOf } from "./helpers.ts";
+import { directTo, haveNats, RECONNECT, serverFor } from "./helpers.ts";
 
 async function storeOn(
   port: number,
@@ -21,23 +22,12 @@ async function storeOn(
   return store;
 }
 
-/** Appends until it is known to have been done. */
-async function appendAgain(store: LiveReplayStore, session: string, text: string): Promise<LiveEvent> {
-  for (;;) {
-    try {
-      return await store.append(session, 1, { kind: "turn_activity", activity: text });
-    } catch (error) {
-      expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
-    }
-  }
-}
-
 describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
   test("B-39 kill -9 of the server: old cursors are unavailable, subscriptions end, then all goes on", async () => {
     const server = await serverFor();
     const [store, other] = [await storeOn(server.port), await storeOn(server.port)];
     const events = await appendTexts(store, "s", 5);
-    const subscriber = await subscribe(other, events[3]!.cursor);
+    const subscriber = await eventsBehind(other, events[3]!.cursor);
     expect(textsOf([await subscriber.next()])).toEqual(["5"]);
     const waiting = subscriber.next();
     waiting.catch(() => undefined);
@@ -48,7 +38,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
     for (let count = 0; count < 6; count++) await appendAgain(store, "s", "more");
     for (const { cursor } of events)
       expect(await other.replayAfter(cursor)).toMatchObject({ kind: "gap", gap: { reason: "unavailable" } });
-    const again = await subscribe(other, fresh.cursor);
+    const again = await eventsBehind(other, fresh.cursor);
     expect(textsOf([await again.next()])).toEqual(["more"]);
   });
 
@@ -66,7 +56,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
       await storeOn(server.port, { stream: "filed", provision: "bind" }),
     ];
     const events = await appendTexts(store, "s", 3);
-    const subscriber = await subscribe(other, events[0]!.cursor);
+    const subscriber = await eventsBehind(other, events[0]!.cursor);
     expect(textsOf([await subscriber.next()])).toEqual(["2"]);
     await server.kill();
     await server.start();
@@ -85,7 +75,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
     const server = await serverFor();
     const [store, other] = [await storeOn(server.port), await storeOn(server.port)];
     const events = await appendTexts(other, "s", 2);
-    const subscriber = await subscribe(store, events[0]!.cursor);
+    const subscriber = await eventsBehind(store, events[0]!.cursor);
     expect(textsOf([await subscriber.next()])).toEqual(["2"]);
     server.freeze();
     const stuck = await other
@@ -108,7 +98,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
       maxPingOut: 1,
     };
     const [store, other] = [await storeOn(proxy.port, { connection }), await storeOn(server.port)];
-    const subscriber = await subscribe(store, await store.currentCursor("s", 0));
+    const subscriber = await eventsBehind(store, await store.currentCursor("s", 0));
     await appendTexts(other, "s", 2);
     expect(textsOf([await subscriber.next()])).toEqual(["1"]);
     proxy.halfOpen();
@@ -124,7 +114,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
     const connection = await directTo(server.port);
     const store = await storeOn(server.port, { connection, timeoutMs: 100, answerTimeoutMs: 100 });
     const [{ cursor }] = (await appendTexts(store, "s", 1)) as [LiveEvent];
-    const subscriber = await subscribe(store, cursor);
+    const subscriber = await eventsBehind(store, cursor);
     await server.kill();
     const calls = [
       () => store.append("s", 1, { kind: "turn_activity", activity: "x" }),
@@ -148,7 +138,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
     const manager = await jetstreamManager(await directTo(server.port));
     await manager.streams.purge("tidemark-live");
     expect(await store.replayAfter(events[1]!.cursor)).toMatchObject({ gap: { reason: "unavailable" } });
-    const subscriber = await subscribe(store, await store.currentCursor("s", 0));
+    const subscriber = await eventsBehind(store, await store.currentCursor("s", 0));
     const waiting = subscriber.next();
     waiting.catch(() => undefined);
     await manager.streams.purge("tidemark-live");
@@ -163,7 +153,7 @@ describe.skipIf(!(await haveNats()))("LIV-7 what NATS may do", () => {
       await storeOn(server.port, { eventsMax: 2, bufferedMax: 2 }),
     ];
     const start = await store.currentCursor("s", 0);
-    const subscriber = await subscribe(other, start);
+    const subscriber = await eventsBehind(other, start);
     server.freeze();
     const calls = Array.from({ length: 20 }, (_, index) =>
       store.append("s", 1, { kind: "turn_activity", activity: index }).catch(() => undefined),

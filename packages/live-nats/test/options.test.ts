@@ -3,7 +3,8 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { NATS_LIVE_DEFAULTS, natsLiveStream, openNatsReplayStore } from "../src/index.ts";
 import { subjectOf } from "../src/subject.ts";
-import { appendTexts, directTo, haveNats, serverFor, subscribe, textsOf } from "./helpers.ts";
+import { appendTexts, eventsBehind, textsOf } from "@tidemark/live-conformance";
+import { directTo, haveNats, serverFor } from "./helpers.ts";
 
 test.each([
   { stream: "a.b" },
@@ -84,7 +85,7 @@ describe.skipIf(!(await haveNats()))("openNatsReplayStore() and its stream", () 
     });
     onTestFinished(() => store.close());
     const start = await store.currentCursor("s", 0);
-    const subscriber = await subscribe(store, start);
+    const subscriber = await eventsBehind(store, start);
     await appendTexts(store, "s", 1);
     expect(textsOf([await subscriber.next()])).toEqual(["1"]);
     await appendTexts(store, "s", 1);

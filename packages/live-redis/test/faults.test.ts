@@ -1,9 +1,10 @@
 import { LiveCursor, type LiveEvent, type LiveReplayStore, openLive } from "@tidemark/live";
+import { appendAgain, appendTexts, eventsBehind, textsOf } from "@tidemark/live-conformance";
 import { haveRedis, openFaultProxy } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openRedisReplayStore, type RedisReplayStoreOptions } from "../src/index.ts";
-import { appendTexts, serverFor, subscribe, textsOf } from "./helpers.ts";
+import { serverFor } from "./helpers.ts";
 
 async function storeOn(
   port: number,
@@ -23,23 +24,12 @@ function clientOf(port: number): Redis {
   return client;
 }
 
-/** Appends until it is known to have been done. */
-async function appendAgain(store: LiveReplayStore, session: string, text: string): Promise<LiveEvent> {
-  for (;;) {
-    try {
-      return await store.append(session, 1, { kind: "turn_activity", activity: text });
-    } catch (error) {
-      expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
-    }
-  }
-}
-
 describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
   test("B-39 kill -9 of a server that keeps nothing: old cursors are unavailable, subscriptions end, then all goes on", async () => {
     const server = await serverFor();
     const [store, other] = [await storeOn(server.port), await storeOn(server.port)];
     const events = await appendTexts(store, "s", 5);
-    const subscriber = await subscribe(other, events[3]!.cursor);
+    const subscriber = await eventsBehind(other, events[3]!.cursor);
     expect(textsOf([await subscriber.next()])).toEqual(["5"]);
     const waiting = subscriber.next();
     waiting.catch(() => undefined);
@@ -52,7 +42,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
     for (const { cursor } of events) {
       expect(await other.replayAfter(cursor)).toMatchObject({ kind: "gap", gap: { reason: "unavailable" } });
     }
-    const again = await subscribe(other, fresh.cursor);
+    const again = await eventsBehind(other, fresh.cursor);
     expect(textsOf([await again.next()])).toEqual(["more"]);
   });
 
@@ -78,7 +68,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
     const server = await serverFor();
     const [store, other] = [await storeOn(server.port), await storeOn(server.port)];
     const events = await appendTexts(other, "s", 2);
-    const subscriber = await subscribe(store, events[0]!.cursor);
+    const subscriber = await eventsBehind(store, events[0]!.cursor);
     expect(textsOf([await subscriber.next()])).toEqual(["2"]);
     server.freeze();
     const stuck = await other
@@ -96,7 +86,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
     const proxy = await openFaultProxy({ target: server.port });
     onTestFinished(() => proxy.close());
     const [store, other] = [await storeOn(proxy.port), await storeOn(server.port)];
-    const subscriber = await subscribe(store, await store.currentCursor("s", 0));
+    const subscriber = await eventsBehind(store, await store.currentCursor("s", 0));
     await appendTexts(other, "s", 2);
     expect(textsOf([await subscriber.next()])).toEqual(["1"]);
     proxy.halfOpen();
@@ -131,7 +121,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
     const direct = clientOf(server.port);
     for (const kind of ["events", "buffer"]) {
       const events = await appendTexts(store, kind, 3);
-      const subscriber = await subscribe(store, events[2]!.cursor);
+      const subscriber = await eventsBehind(store, events[2]!.cursor);
       const waiting = subscriber.next();
       waiting.catch(() => undefined);
       await direct.del(`tidemark-live:{${kind}}:${kind}`);
@@ -153,7 +143,7 @@ describe.skipIf(!(await haveRedis()))("LIV-7 what Redis may do", () => {
     expect(replay.events.map(({ cursor }) => cursor.position)).toEqual(
       Array.from({ length: 25 }, (_, at) => at + 1),
     );
-    const subscriber = await subscribe(store, LiveCursor.parse(String(start)));
+    const subscriber = await eventsBehind(store, LiveCursor.parse(String(start)));
     for (let count = 0; count < 25; count++) await subscriber.next();
     const tooLarge = store.append("s", 1, { kind: "turn_activity", activity: "x".repeat(300_000) });
     await expect(tooLarge).rejects.toMatchObject({ code: "EVENT_TOO_LARGE", limit: 262_144 });

@@ -3,7 +3,8 @@ import { haveRedis } from "@tidemark/servers";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openRedisReplayStore } from "../src/index.ts";
-import { appendTexts, serverFor, subscribe, textsOf } from "./helpers.ts";
+import { appendTexts, eventsBehind, textsOf } from "@tidemark/live-conformance";
+import { serverFor } from "./helpers.ts";
 
 const NOBODY = "redis://127.0.0.1:1";
 
@@ -36,7 +37,7 @@ describe.skipIf(!(await haveRedis()))("rights", () => {
     await admin.call("ACL", "SETUSER", "tidemark", "on", ">secret", ...rights);
     const connection = { port: server.port, username: "tidemark", password: "secret" };
     await using store = await openRedisReplayStore({ connection, bufferedMax: 1, eventsMax: 1 });
-    const subscriber = await subscribe(store, await store.currentCursor("s", 0));
+    const subscriber = await eventsBehind(store, await store.currentCursor("s", 0));
     await appendTexts(store, "s", 1);
     expect(textsOf([await subscriber.next()])).toEqual(["1"]);
     await appendTexts(store, "s", 3);
