@@ -1,14 +1,15 @@
 import { once } from "node:events";
-import type { StreamWriter } from "@tidemark/live";
+import { openLive, openMemoryReplayStore, type StreamWriter } from "@tidemark/live";
+import { liveHandler } from "@tidemark/live-http";
 import { watchSession } from "@tidemark/live-http/client";
-import { openFaultProxy, type FaultProxy } from "@tidemark/servers";
-import type { Browser, Page } from "playwright-core";
+import { haveChromium, openFaultProxy, type FaultProxy } from "@tidemark/servers";
+import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AnswerPiece, AnswerView } from "../src/answer.ts";
 import { LocalServer, pageHandler } from "../src/page-server.ts";
 import { openRegionPair, type RegionPair } from "../src/region-pair.ts";
-import { program, startBrowser } from "./browser.ts";
 
+const program = await haveChromium();
 const EVENTS_MAX = 8;
 
 /** Two regions behind links that can be cut, and pages that watch them. */
@@ -91,13 +92,28 @@ async function shows(page: Page, id: string, text: string): Promise<void> {
   );
 }
 
+/** Lines that anybody would write: what they hear, in order. */
+const LISTENER = (url: string): string => `
+  globalThis.heard = [];
+  globalThis.source = new EventSource(${JSON.stringify(url)});
+  source.onmessage = ({ data }) => heard.push(JSON.parse(data).payload.activity ?? "done");
+  source.addEventListener("observation", ({ data }) => heard.push("now " + JSON.parse(data).view));
+  source.addEventListener("gap", ({ data }) => heard.push("gap " + JSON.parse(data).observation.view));
+  source.onerror = () => {
+    const what = source.readyState === EventSource.CLOSED ? "closed" : "lost";
+    // It may come back more than once before the link does.
+    if (heard.at(-1) !== what) heard.push(what);
+  };
+`;
+
 const words = (from: number, count: number): string[] =>
   Array.from({ length: count }, (_, index) => `word-${from + index} `);
 
 describe.skipIf(program === undefined)("in a real browser", () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await startBrowser();
+    const { path, env } = program!;
+    browser = await chromium.launch({ executablePath: path, env: { ...process.env, ...env } });
   });
   afterAll(() => browser?.close());
 
@@ -159,5 +175,55 @@ describe.skipIf(program === undefined)("in a real browser", () => {
     await stopped;
     await shows(page, "turn", "cancelled");
     await page.close();
+  });
+
+  test("B-43: a plain EventSource of a real browser goes on behind its cursor, takes a gap, and stays away after 204", async () => {
+    await using page = await LocalServer.start(await pageHandler());
+    await using store = openMemoryReplayStore({ eventsMax: 2 });
+    let [view, over] = ["", false];
+    await using live = openLive({ store, source: { observe: async () => ({ revision: 0, view }) } });
+    const handler = liveHandler({
+      live,
+      authorize: () => true,
+      cors: { origins: [page.origin] },
+      finished: () => over,
+    });
+    await using server = await LocalServer.start(handler);
+    await using proxy = await openFaultProxy({ target: server.port });
+    const tab = await browser.newPage();
+    await tab.goto(`${page.origin}/client.js`);
+    await tab.evaluate(LISTENER(`http://127.0.0.1:${proxy.port}/sessions/s/events`));
+    const hears = (count: number): Promise<unknown> => tab.waitForFunction(`heard.length >= ${count}`);
+    const say = (activity: string): Promise<unknown> =>
+      store.append("s", 0, { kind: "turn_activity", turn: "t", activity });
+
+    await hears(1);
+    await say("a");
+    await hears(2);
+    proxy.cut();
+    await hears(3);
+    await say("b");
+    proxy.heal();
+    await hears(4);
+    proxy.cut();
+    await hears(5);
+    view = "abcdef";
+    for (const activity of ["c", "d", "e", "f"]) await say(activity);
+    proxy.heal();
+    await hears(6);
+    over = true;
+    await store.append("s", 0, { kind: "turn_state", turn: "t", state: "done" });
+    await tab.waitForFunction("source.readyState === EventSource.CLOSED");
+    expect(await tab.evaluate("heard")).toEqual([
+      "now ",
+      "a",
+      "lost",
+      "b",
+      "lost",
+      "gap abcdef",
+      "done",
+      "lost",
+      "closed",
+    ]);
   });
 });
