@@ -4,11 +4,11 @@ import { type Decision, scanAll } from "@tidemark/session-store";
 import { garbageItem, markItem } from "./archive-zone.ts";
 import { contentDigest } from "./content-digest.ts";
 import { guardDefinitionId } from "./definition-id.ts";
-import { ZonesError } from "./errors.ts";
-import { summaryOf } from "./list-archives.ts";
+import { type ArchiveSummary, summaryOf } from "./list-archives.ts";
 import { placeZone } from "./place-zone.ts";
 import type { ZoneContent } from "./read-content.ts";
 import { isBlank, readZone, type ZoneView } from "./read-zone.ts";
+import { removeArchives } from "./retention.ts";
 import type { ForeignContent } from "./stage-content.ts";
 import { sweepGarbage } from "./sweep-zone.ts";
 import { writerOf, type ZoneContext } from "./zone-context.ts";
@@ -19,7 +19,7 @@ import type { Zones } from "./zones.ts";
 
 /** What is at another agent now, and is to go here if nobody went on with it. */
 export interface CopiedZones {
-  readonly archives: readonly number[];
+  readonly archives: readonly ArchiveSummary[];
   readonly current?: { readonly conversation: string; readonly stamp: Hlc };
   /** Whether something else of the same moment is current there: both stay. */
   readonly conflict: boolean;
@@ -55,8 +55,8 @@ export async function copyZones(zones: Zones, from: string, to: string): Promise
   const { context } = zones;
   const { records } = writerOf(context, from);
   const items = await context.commits.read(from, (view) => scanAll(view, prefixRange(["archive"])));
-  const archives = items.map((item) => summaryOf(item, from, records).archivedAtMs);
-  for (const atMs of archives) {
+  const archives = items.map((item) => summaryOf(item, from, records));
+  for (const { archivedAtMs: atMs } of archives) {
     const content = foreignOf(context, from, await zones.archivedContent(from, atMs));
     await placeZone(context, to, content, { as: "archive", atMs, same: true });
   }
@@ -75,14 +75,8 @@ export async function removeCopied(
   definition: string,
   { archives, current, conflict }: CopiedZones,
 ): Promise<boolean> {
-  for (const archivedAtMs of archives) {
-    try {
-      await zones.deleteArchive(definition, archivedAtMs);
-    } catch (error) {
-      // Somebody restored it, so that it is current; or another run was here.
-      if (!(error instanceof ZonesError) || error.code !== "ZONE_UNKNOWN") throw error;
-    }
-  }
+  // What somebody restored meanwhile is current here, and stays; what another run removed is gone.
+  await removeArchives(zones, definition, archives);
   if (conflict || current === undefined) return !conflict;
   const { commits } = zones.context;
   const writer = writerOf(zones.context, definition);

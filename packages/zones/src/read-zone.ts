@@ -1,6 +1,6 @@
 import { compareHlc, type Hlc } from "@tidemark/core";
 import { type KvCheck, prefixRange } from "@tidemark/kv";
-import { type RecordContext, scanAll, type View } from "@tidemark/session-store";
+import { type RecordContext, scanAll, SessionStoreError, type View } from "@tidemark/session-store";
 import {
   archivedRecord,
   type CurrentRow,
@@ -73,6 +73,17 @@ export async function readHead(
   const key = zoneKeys.head(conversation);
   const [value] = await view.get([key]);
   return headRecord.read(value, key, records);
+}
+
+/** The head of a conversation that something points to. @throws SessionStoreError `DATA_CORRUPT` if it is not there. */
+export async function requireHead(
+  view: View,
+  conversation: string,
+  records: RecordContext,
+): Promise<ZoneHead> {
+  const head = await readHead(view, conversation, records);
+  if (head !== undefined) return head;
+  throw new SessionStoreError("DATA_CORRUPT", `An archive of ${view.partition} lacks what is of it`);
 }
 
 /** The head of nothing yet. */

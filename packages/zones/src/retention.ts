@@ -2,7 +2,9 @@ import { guardSafe } from "@tidemark/core";
 import { prefixRange } from "@tidemark/kv";
 import { scanAll } from "@tidemark/session-store";
 import { type ArchiveSummary, summaryOf } from "./list-archives.ts";
+import { ZonesError } from "./errors.ts";
 import { writerOf, type ZoneContext } from "./zone-context.ts";
+import type { Zones } from "./zones.ts";
 
 /** Which archives stay. */
 export interface RetainOptions {
@@ -37,4 +39,26 @@ export async function expiredArchives(
   return archives.filter(
     ({ archivedAtMs }, index) => archivedAtMs < oldestMs || (keepMax !== undefined && index >= keepMax),
   );
+}
+
+/**
+ * Removes archives, each in one step. One that somebody else removed or restored meanwhile is passed by.
+ *
+ * @returns Those that were removed by this call.
+ */
+export async function removeArchives(
+  zones: Pick<Zones, "deleteArchive">,
+  definition: string,
+  archives: readonly ArchiveSummary[],
+): Promise<ArchiveSummary[]> {
+  const removed: ArchiveSummary[] = [];
+  for (const archive of archives) {
+    try {
+      await zones.deleteArchive(definition, archive.archivedAtMs);
+      removed.push(archive);
+    } catch (error) {
+      if (!(error instanceof ZonesError) || error.code !== "ZONE_UNKNOWN") throw error;
+    }
+  }
+  return removed;
 }

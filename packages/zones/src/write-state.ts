@@ -90,7 +90,7 @@ export function decideWriteState(
     preview: draft.preview,
     nodeCount: draft.nodeCount,
     state,
-    log: { ...log, floor: logOffset, tail: logOffset === log.end ? log.end : log.tail },
+    log: { ...log, floor: logOffset },
   };
   return {
     checks,

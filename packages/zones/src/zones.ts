@@ -18,17 +18,17 @@ import { type ArchiveSummary, listLimit, newestArchives } from "./list-archives.
 import { type LedgerEntry, listLedger } from "./migration-ledger.ts";
 import { previewOf } from "./preview.ts";
 import { readContent, type ZoneContent } from "./read-content.ts";
-import { isBlank, readHead, readZone } from "./read-zone.ts";
+import { isBlank, readZone, requireHead } from "./read-zone.ts";
 import { type Recovered, recoveredOf, type SessionState, sessionStateOf } from "./recover.ts";
 import { decideDelete, decideRestore, readRestore, requireStored, type Restored } from "./restore-archive.ts";
-import { expiredArchives, type RetainOptions } from "./retention.ts";
+import { expiredArchives, removeArchives, type RetainOptions } from "./retention.ts";
 import { sweepGarbage, sweepLog } from "./sweep-zone.ts";
 import { decideWriteState, readWriteState, type StateWritten } from "./write-state.ts";
 import { JournaledCommits, SharedCommits } from "./zone-commits.ts";
 import { writerOf, type ZoneContext } from "./zone-context.ts";
 import { ZoneDirectory } from "./zone-directory.ts";
 import { currentZoneName } from "./zone-name.ts";
-import type { ZoneFence, ZoneHead } from "./zone-records.ts";
+import type { ZoneFence } from "./zone-records.ts";
 
 /** What zones need. */
 export interface ZonesOptions {
@@ -289,8 +289,7 @@ export class Zones {
     guardDefinitionId(definition);
     const expired = await expiredArchives(this.context, definition, options);
     if (options.dryRun === true) return expired;
-    for (const { archivedAtMs } of expired) await this.deleteArchive(definition, archivedAtMs);
-    return expired;
+    return removeArchives(this, definition, expired);
   }
 
   /**
@@ -336,7 +335,7 @@ export class Zones {
     const writer = writerOf(this.context, definition);
     return commits.read(definition, async (view) => {
       const { row } = await requireStored(view, archivedAtMs, writer);
-      const head = (await readHead(view, row.conversation, writer.records)) as ZoneHead;
+      const head = await requireHead(view, row.conversation, writer.records);
       return readContent(view, head, writer.records, { parts: "all", merges: commits.merges });
     });
   }

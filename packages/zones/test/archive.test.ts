@@ -203,6 +203,33 @@ test("ZON-7 an archive is restored in one step that archives what was, and delet
   expect(items.map(({ key }) => key)).toEqual([zoneKeys.pointers]);
 });
 
+test("ZON-5 A-17 an archive whose content is not there is an error when it is read, and is listed", async () => {
+  const world = new World();
+  await world.zones.writeSessionState("a", stateText("said"), NONE);
+  const { archivedAtMs } = (await world.zones.archiveSession("a"))!;
+  const partition = zonePartition("a");
+  const { items } = await world.kv.scan(partition, { prefix: encodeKey(["head"]) });
+  await world.kv.commit(partition, { deletes: items.map(({ key }) => key) });
+  await expect(world.zones.readArchive("a", archivedAtMs)).rejects.toMatchObject({ code: "DATA_CORRUPT" });
+  expect(await world.zones.listArchives("a")).toMatchObject([{ preview: "said" }]);
+});
+
+test("ZON-7 A-25 to restore what has the same bytes as what is current leaves them once", async () => {
+  const world = new World();
+  const { zones } = world;
+  for (let index = 0; index < 2; index++) {
+    await zones.writeSessionState("a", stateText("same"), NONE);
+    if (index === 0) await zones.archiveSession("a");
+  }
+  const restored = await zones.restoreArchive("a", world.nowMs);
+  expect(restored).toEqual({ zone: `agent:a:archive:${world.nowMs}`, archivedAtMs: world.nowMs });
+  expect((await zones.readSessionState("a"))?.text).toBe(stateText("same"));
+  expect(await zones.listArchives("a")).toEqual([]);
+  const { items } = await world.kv.scan(zonePartition("a"), {});
+  // The register, what is current, its head, and its bytes.
+  expect(items).toHaveLength(4);
+});
+
 test("ZON-7 retention goes by count and age, says what it would do, and does nothing unasked", async () => {
   const world = new World();
   const { zones } = world;

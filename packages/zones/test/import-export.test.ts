@@ -1,5 +1,8 @@
+import { encodeKey, type Kv } from "@tidemark/kv";
+import { interruptingKv } from "@tidemark/kv-conformance";
 import { expect, test } from "vitest";
 import { exportZones, importZones, MemoryZoneFiles, type Zones } from "../src/index.ts";
+import { zonePartition } from "../src/zone-keys.ts";
 import { allFiles, FailingZoneFiles, fileOf } from "./failing-files.ts";
 import { stateText, World } from "./zones-on-memory.ts";
 
@@ -70,7 +73,7 @@ test("ZON-3a A-5 what is exported and imported is the same to its user, and a se
 test("ZON-3 A-19 a torn last line of a file is left out and reported, kept in the archive, and dropped by the next append", async () => {
   const files = new MemoryZoneFiles();
   await files.write("agent:a:current", "output", fileOf('1\n{"a":2}\n{"cut'));
-  const { zones, nowMs } = new World();
+  const { zones, nowMs, kv } = new World();
   await importZones(zones, files);
   expect(await zones.recoverSession("a")).toEqual({
     entries: [
@@ -89,6 +92,8 @@ test("ZON-3 A-19 a torn last line of a file is left out and reported, kept in th
     end: 12,
   });
   expect((await zones.recoverSession("a"))?.torn).toBeUndefined();
+  const { items } = await kv.scan(zonePartition("a"), { prefix: encodeKey(["torn"]) });
+  expect(items).toEqual([]);
   await files.write("agent:b:current", "output", fileOf("{"));
   await importZones(zones, files, { definitions: ["b"] });
   await zones.archiveSession("b");
@@ -244,3 +249,27 @@ test("ZON-3a a crash of any file call of an export or an import, and the next ru
   process.stdout.write(`Crashes of file calls of exports and imports: ${crashes}\n`);
   expect(crashes).toBeGreaterThan(50);
 });
+
+test("ZON-3a ZON-7 what was deleted is taken again whole, wherever the deletion crashed", async () => {
+  const files = new MemoryZoneFiles();
+  await files.write("agent:a:archive:7", "output", fileOf("1\n"));
+  for (const when of ["before", "after"] as const) {
+    for (let at = 1; ; at++) {
+      const { kv, zones, open } = worldOf();
+      await importZones(zones, files);
+      const interrupting = interruptingKv(kv, { at, when });
+      await open(interrupting)
+        .deleteArchive("a", 7)
+        .catch(() => undefined);
+      if (!interrupting.interrupted) break;
+      await importZones(zones, files);
+      await zones.sweep("a");
+      expect((await zones.readArchive("a", 7)).entries, `${when} ${at}`).toEqual([{ offset: 0, value: 1 }]);
+    }
+  }
+});
+
+function worldOf(): { kv: Kv; zones: Zones; open: (kv: Kv) => Zones } {
+  const world = new World();
+  return { kv: world.kv, zones: world.zones, open: (kv) => world.open({ kv }) };
+}

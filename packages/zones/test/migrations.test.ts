@@ -105,6 +105,9 @@ test("ZON-6 A-35 A-36 the time is that of creation, else of modification, else n
     [51, "modified"],
     [50, "created"],
   ]);
+  // The first archive of a content stays the first when another with the same bytes goes.
+  await zones.deleteArchive("one", 52);
+  expect(await zones.archiveSession("one")).toMatchObject({ archivedAtMs: 50 });
 });
 
 test("ZON-6 A-18 A-37 a current zone with content is never overwritten, and an empty one is", async () => {

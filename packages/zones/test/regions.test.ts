@@ -111,6 +111,22 @@ test("ZON-8 A-26 A-28 two regions that began a conversation at once show one, an
   expect(await us.readSessionState("a")).toBeDefined();
 });
 
+test("ZON-8 A-28 what one region deleted does not come back where somebody wrote it who had not heard", async () => {
+  const regions = new Regions();
+  const [us, eu] = regions.zones as [Zones, Zones];
+  await us.writeSessionState("a", stateText("first"), NONE);
+  regions.network.deliverAll();
+  const { archivedAtMs } = (await us.archiveSession("a"))!;
+  await us.deleteArchive("a", archivedAtMs);
+  regions.nowMs += 60_000;
+  await eu.writeSessionState("a", stateText("late"), { revision: 2, logOffset: 0 });
+  regions.network.deliverAll();
+  for (const zones of regions.zones) {
+    expect(await zones.currentSession("a")).toBeUndefined();
+    expect(await zones.listArchives("a")).toEqual([]);
+  }
+});
+
 test("ZON-8 a region that was away for longer than a journal keeps reads what is current, and says where a log has a gap", async () => {
   const regions = new Regions({ window: 10 });
   const [us, eu] = regions.zones as [Zones, Zones];

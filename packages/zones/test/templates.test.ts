@@ -33,6 +33,7 @@ class Program implements TemplateSource {
   ];
   readonly definitions: Map<string, PromotedDefinition> = new Map();
   failing: "create" | "repoint" | undefined;
+  repointed: () => Promise<unknown> = () => Promise.resolve();
 
   async *templates(): AsyncIterable<SeededTemplate> {
     yield* this.seeded;
@@ -52,6 +53,7 @@ class Program implements TemplateSource {
     this.#fail("repoint");
     const index = this.agents.findIndex((agent) => agent.instanceId === instanceId);
     this.agents[index] = { ...this.agents[index]!, definitionId };
+    await this.repointed();
   }
 
   #fail(call: "create" | "repoint"): void {
@@ -167,6 +169,27 @@ test.each(["create", "repoint"] as const)(
     expect(await shown(zones, "guide")).toEqual(NONE);
   },
 );
+
+test("ZON-6 A-51 what somebody writes between the copy and the removal stays, and goes with the next run", async () => {
+  const { zones } = new World();
+  const program = new Program();
+  await withSessions(zones, "guide");
+  program.repointed = () => zones.appendSessionOutput("guide", ["still here"]);
+  expect(await promoteTemplateSessions(zones, program)).toMatchObject({
+    promoted: 0,
+    failed: 1,
+    repointed: 3,
+  });
+  expect(await zones.currentSession("guide")).toBeDefined();
+  expect(await promoteTemplateSessions(zones, program)).toMatchObject({ promoted: 1, failed: 0 });
+  expect((await zones.recoverSession(OWN))?.entries.map(({ value }) => value)).toEqual([
+    "third",
+    "still here",
+    "still here",
+    "still here",
+  ]);
+  expect(await shown(zones, "guide")).toEqual(NONE);
+});
 
 test("ZON-4 A-51 A-52 moving zones again after the destination went on keeps the later; another conversation there is not lost", async () => {
   const world = new World();
