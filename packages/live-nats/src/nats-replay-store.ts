@@ -5,6 +5,7 @@ import {
   LiveError,
   type LiveEvent,
   LiveFollower,
+  type LiveFollowerPlace,
   type LiveGap,
   type LivePayload,
   type LivePositionOptions,
@@ -57,6 +58,9 @@ export async function openNatsReplayStore(options: NatsReplayStoreOptions): Prom
     throw liveErrorOf(error, "open the store");
   }
 }
+
+/** How often a replay is read that others overtook; what is missing then is told as a lag. */
+const READS_MAX = 4;
 
 /** What is behind a cursor, and where the stream was then. */
 interface Replay {
@@ -125,8 +129,10 @@ class NatsReplayStore implements LiveReplayStore {
     // From here on it is handed what comes; what is read next says how far that is a repeat.
     follower.add(subscription);
     let found: Replay | { readonly gap: LiveGap };
+    let reads = 1;
     try {
-      found = await this.#open(this.#replay(cursor));
+      do found = await this.#open(this.#replay(cursor));
+      while (!("gap" in found) && reads++ < READS_MAX && !follower.joins(subscription, placeOf(found)));
     } catch (error) {
       await subscription.return();
       signal?.throwIfAborted();
@@ -136,9 +142,8 @@ class NatsReplayStore implements LiveReplayStore {
       await subscription.return();
       return { kind: "gap", gap: found.gap };
     }
-    const { incarnation, sequence } = found.state;
-    subscription.begin(incarnation, cursor.position, found.events);
-    follower.begin({ incarnation, at: sequence });
+    subscription.begin(found.state.incarnation, cursor.position, found.events);
+    follower.begin(placeOf(found));
     reader.start();
     return { kind: "subscribed", events: subscription };
   }
@@ -202,7 +207,11 @@ class NatsReplayStore implements LiveReplayStore {
     const { followedMax } = this.#limits;
     if (this.#readers.size >= followedMax)
       throw new LiveError("STORE_UNAVAILABLE", `Cannot follow more than ${followedMax} sessions at once`);
-    const reader = new SessionReader(new LiveFollower<number>(session), this.#log, this.#onError);
+    const reader = new SessionReader(
+      new LiveFollower<number>(session, (left, right) => left < right),
+      this.#log,
+      this.#onError,
+    );
     this.#readers.set(session, reader);
     return reader;
   }
@@ -233,6 +242,10 @@ class NatsReplayStore implements LiveReplayStore {
       throw this.#closed ? closed() : error;
     }
   }
+}
+
+function placeOf({ state: { incarnation, sequence } }: Replay): LiveFollowerPlace<number> {
+  return { incarnation, at: sequence };
 }
 
 function closed(): LiveError {

@@ -3,6 +3,7 @@ import {
   LiveCursor,
   LiveError,
   LiveFollower,
+  type LiveFollowerPlace,
   type LiveEvent,
   type LiveGap,
   type LivePayload,
@@ -14,7 +15,15 @@ import {
   PushedSubscription,
   replayGap,
 } from "@tidemark/live";
-import { Caller, connectorFor, lacksRight, monotonicMs, Supervisor } from "@tidemark/redis-connection";
+import {
+  Caller,
+  connectorFor,
+  lacksRight,
+  monotonicMs,
+  Supervisor,
+  compareEntryIds,
+  type EntryId,
+} from "@tidemark/redis-connection";
 import { Buffers, newIncarnation } from "./buffers.ts";
 import { liveErrorOf, RedisLiveError } from "./errors.ts";
 import { wakeKey } from "./keys.ts";
@@ -89,6 +98,9 @@ async function rehearse(buffers: Buffers, caller: Caller, key: string, handle: s
   await buffers.drop(session);
 }
 
+/** How often a replay is read that others overtook; what is missing then is told as a lag. */
+const READS_MAX = 4;
+
 class RedisReplayStore implements LiveReplayStore {
   readonly name = "redis";
   readonly #buffers: Buffers;
@@ -147,8 +159,10 @@ class RedisReplayStore implements LiveReplayStore {
     // From here on it is handed what comes; what is read next says how far that is a repeat.
     follower.add(subscription);
     let found: Replay | GapAnswer;
+    let reads = 1;
     try {
-      found = await this.#open(this.#replay(cursor));
+      do found = await this.#open(this.#replay(cursor));
+      while (!("gap" in found) && reads++ < READS_MAX && !follower.joins(subscription, placeOf(found)));
     } catch (error) {
       await subscription.return();
       signal?.throwIfAborted();
@@ -158,9 +172,8 @@ class RedisReplayStore implements LiveReplayStore {
       await subscription.return();
       return { kind: "gap", gap: found.gap };
     }
-    const { incarnation, birth, events, position } = found;
-    subscription.begin(incarnation, cursor.position, events);
-    follower.begin({ incarnation, at: { major: birth, minor: position } });
+    subscription.begin(found.incarnation, cursor.position, found.events);
+    follower.begin(placeOf(found));
     this.#reader.kick(cursor.session);
     return { kind: "subscribed", events: subscription };
   }
@@ -215,7 +228,7 @@ class RedisReplayStore implements LiveReplayStore {
     if (this.#reader.size >= followedMax) {
       throw new LiveError("STORE_UNAVAILABLE", `Cannot follow more than ${followedMax} sessions at once`);
     }
-    const follower: Follower = new LiveFollower(session);
+    const follower: Follower = new LiveFollower(session, isBefore);
     this.#reader.set(follower);
     return follower;
   }
@@ -245,6 +258,14 @@ interface Replay {
   readonly events: readonly LiveEvent[];
   /** Of the last of them; that of the cursor if there is none. */
   readonly position: number;
+}
+
+function placeOf({ incarnation, birth, position }: Replay): LiveFollowerPlace<EntryId> {
+  return { incarnation, at: { major: birth, minor: position } };
+}
+
+function isBefore(left: EntryId, right: EntryId): boolean {
+  return compareEntryIds(left, right) < 0;
 }
 
 interface GapAnswer {
