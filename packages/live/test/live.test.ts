@@ -6,7 +6,7 @@ import {
   openLive,
   openMemoryReplayStore,
 } from "../src/index.ts";
-import { LiveWorld, settle, shown, take, text, told } from "./live-world.ts";
+import { collectGarbage, LiveWorld, settle, shown, take, text, told } from "./live-world.ts";
 
 test("LIV-5 B-10 resuming gives what was missed, or a gap with a fresh observation", async () => {
   await using world = new LiveWorld(openMemoryReplayStore({ eventsMax: 2 }));
@@ -230,19 +230,10 @@ describe("LIV-6 B-31 a reader that is too slow", () => {
       session.publish(text(activity));
       expect(await take(fast, 1)).toEqual([{ index }]);
     }
-    await new Promise((resolve) => setImmediate(resolve));
-    collectGarbage();
+    await collectGarbage();
     expect(refs.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(20);
   });
 });
-
-/** Needs no flag of the process. */
-function collectGarbage(): void {
-  const { setFlagsFromString } = process.getBuiltinModule("node:v8");
-  setFlagsFromString("--expose-gc");
-  const collect = process.getBuiltinModule("node:vm").runInNewContext("gc") as () => void;
-  collect();
-}
 
 describe("B-32 a watch lets go of all it holds", () => {
   /** Whether the store holds a subscription: idle sessions without one go. */
@@ -338,6 +329,22 @@ test("B-35 a switched frame is told right before its commit, if it is another on
     "committed by ",
     "frame coder",
     "committed by coder",
+  ]);
+});
+
+test("B-35 a commit that was told of is not told of again, and an older one not behind it", async () => {
+  await using world = new LiveWorld();
+  const session = world.live.session("trip");
+  const { cursor } = await session.observe();
+  world.commit("one");
+  const one = world.head("trip");
+  world.commit("two");
+  await session.committed();
+  await session.committed();
+  await session.committed({ head: one });
+  const replay = await world.store.replayAfter(cursor);
+  expect(replay.kind === "replayed" && replay.events.map(({ payload }) => told(payload))).toEqual([
+    "committed two",
   ]);
 });
 

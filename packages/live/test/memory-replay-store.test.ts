@@ -9,6 +9,7 @@ import {
   type MemoryReplayStoreOptions,
   openMemoryReplayStore,
 } from "../src/index.ts";
+import { collectGarbage } from "./live-world.ts";
 
 class World {
   nowMs = 0;
@@ -436,6 +437,20 @@ describe("LIV-3 LIV-6 subscriptions", () => {
       expect.objectContaining({ name: "AbortError" }),
     );
   });
+});
+
+test("LIV-6 what every reader has taken, and nobody can replay, is let go of", async () => {
+  const world = new World({ eventsMax: 4 });
+  const events = await world.subscribe(await world.at(0));
+  const refs: WeakRef<object>[] = [];
+  for (let index = 0; index < 500; index++) {
+    const activity = { index };
+    refs.push(new WeakRef(activity));
+    await world.append(activity);
+    expect(await next(events)).toEqual({ index });
+  }
+  await collectGarbage();
+  expect(refs.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(100);
 });
 
 test("openMemoryReplayStore() refuses bounds that are none", () => {

@@ -148,6 +148,31 @@ describe("LIV-9 to go away is not to cancel, cancelling is an act", () => {
     expect(again.state).toBe("cancelled");
   });
 
+  test("what was cancelled before a turn began again cancels it no more, when the journal tells of something else", async () => {
+    const journal = new MemoryJournals(["us"]).journal("us");
+    await using world = new LiveWorld(openMemoryReplayStore(), { journal });
+    const session = world.live.session("trip");
+    const first = session.beginTurn({ turn: "t1" });
+    await session.cancelTurn("t1");
+    await settle();
+    const again = session.beginTurn({ turn: "t1" });
+    await session.cancelTurn("another");
+    await settle();
+    expect([first.state, again.state]).toEqual(["cancelled", "pending"]);
+  });
+
+  test("whoever ends a turn first decides: what comes later is told to nobody, and wakes no watchdog", async () => {
+    await using world = new LiveWorld();
+    const session = world.live.session("trip");
+    const items = session.watch();
+    await take(items, 1);
+    for (const state of ["pending", "cancelled", "done", "streaming"] as const)
+      await world.store.append("trip", 0, { kind: "turn_state", turn: "t1", state });
+    await world.store.append("trip", 0, { kind: "turn_activity", activity: "next" });
+    expect(await take(items, 3)).toEqual(["t1 pending", "t1 cancelled", "next"]);
+    expect([session.turns(), world.timers.set]).toEqual([[], 0]);
+  });
+
   test("a journal that refuses the act fails it, and one that ends is asked again", async () => {
     const journals = new MemoryJournals(["us"]);
     const journal = journals.journal("us");
