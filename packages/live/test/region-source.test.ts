@@ -27,6 +27,8 @@ class FakeRegion implements LiveRegion<LiveRegionSession> {
   reading = 0;
   /** Operations before it are stored no more. */
   firstStored = 0;
+  /** What the latest bearer has seen, as it was said. */
+  covered = "";
   refuse: { readonly code: string } | undefined;
   readonly #listeners: Set<(change: { readonly session: string }) => void> = new Set();
   readonly #vector: Record<string, number> = {};
@@ -35,7 +37,8 @@ class FakeRegion implements LiveRegion<LiveRegionSession> {
 
   readonly sessions: LiveRegion<LiveRegionSession>["sessions"] = {
     get: () => (this.applied.length === 0 ? undefined : this.#session),
-    resume: async () => {
+    resume: async (_, { cursor }) => {
+      this.covered = cursor;
       if (this.refuse !== undefined) throw Object.assign(new Error("refused"), this.refuse);
       return this.#session;
     },
@@ -212,6 +215,39 @@ describe("LIV-8 over a region every operation is a commit", () => {
       "committed a3",
       "committed a4",
     ]);
+  });
+
+  test("a reader that is behind says what it has seen, and goes on from where it was", async () => {
+    const region = new FakeRegion();
+    region.apply("a", 1);
+    await using live = open(region);
+    const session = live.session("s");
+    const { cursor } = await session.observe();
+    for (const seqno of [2, 3, 4]) region.apply("a", seqno);
+    const items = session.watch({ after: cursor });
+    const behind = cursorOf(await next(items));
+    await items.return!();
+    expect(region.covered).toBe('c{"a":1}');
+    const again = session.watch({ after: behind });
+    expect(await take(again, 2)).toEqual(["committed a3", "committed a4"]);
+    expect(region.covered).toBe('c{"a":4}');
+  });
+
+  test("a commit that somebody told the store of comes from the region alone", async () => {
+    const region = new FakeRegion();
+    region.apply("a", 1);
+    const source = regionSource(region, { view: (_, change) => String(change?.position.seqno) });
+    await using store = openMemoryReplayStore();
+    await using live = openLive<string>({ store, source });
+    const session = live.session("s");
+    const items = session.watch();
+    const first = await next(items);
+    await store.append("s", 9, { kind: "committed", view: "of the store" });
+    await session.committed();
+    session.publish({ kind: "turn_activity", activity: "x" });
+    expect(await take(items, 1)).toEqual(["x"]);
+    const resumed = await session.resume(cursorOf(first));
+    expect(resumed.kind === "replayed" && resumed.events.map(({ payload }) => told(payload))).toEqual(["x"]);
   });
 
   test("what cannot be told without a hole is a gap, and the watch goes on behind a fresh observation", async () => {
@@ -391,6 +427,9 @@ describe("LIV-8 LaneTally", () => {
     const parsed = LaneTally.parse(text)!;
     expect(parsed.take("lane9", 1)).toBe(false);
     expect(parsed.take("lane0", 1)).toBe(true);
+    // Of a lane that was left out, what came before is taken for given.
+    expect(parsed.take("lane1", 5)).toBe(true);
+    expect(parsed.has(new Map([["lane1", { upTo: 5, count: 5 }]]))).toBe(true);
     expect(parsed.has(new Map([["lane5", { upTo: 3, count: 3 }]]))).toBe(true);
     expect(parsed.text(1_000).startsWith("*")).toBe(true);
   });
