@@ -5,13 +5,9 @@ const FOLDER = /^agent\+([0-9a-z_-]+)(?:~([0-9a-f]{1,32}))?\+(current|archive\+\
 /**
  * The folder of a zone: lower case, since some file systems take names that differ by case alone for one; which of the
  * letters are upper case stands behind the id, a bit for each, as hexadecimal digits. No character that Windows refuses.
+ * `agent:Scout:archive:7` is `agent+scout~1+archive+7`.
  *
  * @returns nothing for a name that is no zone of an agent.
- *
- * @example
- * ```ts
- * assert.equal(formatZoneFolder("agent:Scout:archive:7"), "agent+scout~1+archive+7");
- * ```
  */
 export function formatZoneFolder(zone: string): string | undefined {
   const name = parseZoneName(zone);
