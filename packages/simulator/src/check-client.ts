@@ -20,8 +20,8 @@ interface ClientView {
   seen: Map<number, WriteEvent>;
   /** By session, entity and signal: how many it has seen. */
   counts: Map<string, number>;
-  /** By user and item, what it has seen hidden. */
-  hidden: Set<string>;
+  /** By user and item, what it has seen hidden, and in which event first. */
+  hidden: Map<string, number>;
 }
 
 /**
@@ -64,7 +64,7 @@ class Clients {
     let view = this.#views.get(client);
     if (view?.region === region) return view;
     // It went there with nothing in hand.
-    view = { region, seen: new Map(), counts: new Map(), hidden: new Set() };
+    view = { region, seen: new Map(), counts: new Map(), hidden: new Map() };
     this.#views.set(client, view);
     return view;
   }
@@ -74,7 +74,10 @@ class Clients {
     if (view === undefined || event.outcome !== "covered") return;
     const must = new Set(event.must);
     for (const [index, write] of view.seen) if (!must.has(index)) forget(view, write, index);
-    for (const name of view.hidden) if (!name.startsWith(`${event.user}\n`)) view.hidden.delete(name);
+    // What it saw after it had taken its token is not in it.
+    const { user, taken = event.index } = event;
+    for (const [name, seenIn] of view.hidden)
+      if (!name.startsWith(`${user}\n`) || seenIn >= taken) view.hidden.delete(name);
     view.region = event.to;
   }
 
@@ -114,10 +117,10 @@ class Clients {
     const view = this.#viewIn(client, region);
     const shown = new Set(visible);
     for (const write of view.seen.values())
-      if (isHiding(write) && write.item !== undefined) view.hidden.add(`${write.user}\n${write.item}`);
+      if (isHiding(write) && write.item !== undefined) hide(view, `${write.user}\n${write.item}`, index);
     for (const item of asked) {
       const name = `${user}\n${item}`;
-      if (!shown.has(item)) view.hidden.add(name);
+      if (!shown.has(item)) hide(view, name, index);
       else if (view.hidden.has(name) && !this.#removals.has(name) && !this.#evidence.erased.has(user))
         yield new Violation("client", `${region} showed ${item} again to a client that had seen it hidden`, {
           client,
@@ -125,6 +128,10 @@ class Clients {
         });
     }
   }
+}
+
+function hide({ hidden }: ClientView, name: string, index: number): void {
+  if (!hidden.has(name)) hidden.set(name, index);
 }
 
 function forget(view: ClientView, write: WriteEvent, index: number): void {

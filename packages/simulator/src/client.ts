@@ -28,6 +28,8 @@ interface Token {
   readonly session?: string;
   /** What its bearer had seen. */
   readonly must: readonly number[];
+  /** How long the history was when it was taken. */
+  readonly taken: number;
 }
 
 /** A retry gives the event time of its first attempt: so all have one, before anything that a clock may show. */
@@ -144,6 +146,7 @@ export class Client {
         calledAt,
         timeoutMs: ROAM_TIMEOUT_MS,
         must: token.must,
+        taken: token.taken,
         outcome,
       });
     try {
@@ -192,19 +195,27 @@ export class Client {
     const { history } = this.#world;
     const all = history.mustOf(this.name, this.user);
     const from = open.machine.name;
+    const taken = history.events.length;
     // In turn, so that both ways are gone.
     const handle = all.length % 2 === 0 ? open.region.sessions.get(session ?? "") : undefined;
     try {
       if (handle === undefined) {
         const text = open.region.users.get(this.user).ticket().toString();
-        this.#token = { by: "ticket", text, from, must: all };
+        this.#token = { by: "ticket", text, from, must: all, taken };
       } else {
         // A cursor is about its session, and what its user has hidden.
         const must = all.filter((index) => {
           const write = history.events[index];
           return write?.type === "write" && (write.session === handle.id || write.item !== undefined);
         });
-        this.#token = { by: "cursor", text: handle.cursor().toString(), from, session: handle.id, must };
+        this.#token = {
+          by: "cursor",
+          text: handle.cursor().toString(),
+          from,
+          session: handle.id,
+          must,
+          taken,
+        };
       }
     } catch (error) {
       // A region that has not joined gives none.

@@ -141,6 +141,8 @@ export interface RoamEvent extends Event {
     | { readonly failed: string };
   /** Indexes of the writes that its bearer had made or seen. */
   readonly must: readonly number[];
+  /** The first event that came after the token was taken. @defaultValue this one */
+  readonly taken?: number;
 }
 
 /** A client went to a region with nothing in hand: it expects nothing there. */
