@@ -201,6 +201,9 @@ export class ShipWindow {
     this.#sent = Math.max(this.#sent, last);
     this.#total += bytes;
     this.#marks.push({ last, total: this.#total });
+    // Who fetched it has acknowledged it before it was handed over, and may not do so again.
+    for (const follower of this.#followers.values())
+      if (follower.acked >= last) follower.ackedBytes = this.#total;
   }
 
   #settle(effect: ShipEffect, outcome: "taken" | "failed"): void {

@@ -218,6 +218,22 @@ test("REP-1 ShipWindow publishes every record once and in order, with at most th
   );
 });
 
+test("REP-1 ShipWindow counts what a follower had fetched before it was shipped as acknowledged", () => {
+  const window = new ShipWindow({
+    windowBytes: 1_000,
+    frameBytes: 500,
+    underWayMax: 1,
+    shipped: 0,
+    followers: FOLLOWERS,
+  });
+  window.committed(1, 1, new Uint8Array(100));
+  window.acknowledged(FOLLOWERS[0]!, 1);
+  const effect = window.next()!;
+  expect(effect.kind).toBe("publish");
+  window.published(effect);
+  expect(FOLLOWERS.map((region) => window.unackedBytes(region))).toEqual([0, 100]);
+});
+
 const big = (): Uint8Array => new Uint8Array(64 * 1024);
 const FURTHER = { windowBytes: 1 << 20, frameBytes: 100_000, shipped: 0, followers: FOLLOWERS };
 
