@@ -100,7 +100,10 @@ console.log("refused", JSON.stringify([...refusals]));
 for (const name of names) await close(name);
 `;
 
-describe.skipIf(!usable)("TRN-8 TRN-6 docs/nats.md", { timeout: 60_000 }, () => {
+// nats-server 2.9.10 ends with a nil pointer if it is asked for a message of a stream that is just being deleted.
+const brokerFault = { count: 1, condition: /jsMsgGetRequest/ };
+
+describe.skipIf(!usable)("TRN-8 TRN-6 docs/nats.md", { timeout: 60_000, retry: brokerFault }, () => {
   test("its files start a server over which two regions meet, lose a stream, change a password and rotate the key of the cluster, with no more rights", async () => {
     const sandbox = createSandbox();
     const { path: binary } = await findServer("nats");
