@@ -2,7 +2,7 @@
 // Everything it says goes to standard error: standard output belongs to the command that follows.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,6 +19,8 @@ const wanted = fingerprint();
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   install();
   mkdirSync(join(root, "node_modules", ".cache"), { recursive: true });
+  // The compiler does not look again for a module that it did not find.
+  rmSync(join(root, "node_modules", ".cache", "tsc"), { recursive: true, force: true });
   writeFileSync(stamp, wanted);
 }
 
